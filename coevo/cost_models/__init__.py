@@ -1,0 +1,1 @@
+"""What a design costs without running it: accelerators, measured tables, rooflines, circuit noise."""

@@ -1,0 +1,211 @@
+"""Readout observables pulled back through a noisy circuit: Heisenberg evolution in the Pauli basis.
+
+The adjoint of a channel maps observables to observables, so the expectation of a noisy readout Z over any
+input state is one inner product with the pulled-back operator. One backward sweep serves every data sample,
+has no shot noise, and costs (observables x 4^k x two-qubit blocks) whatever the size of the data set.
+Conventions (Pauli order, digit order, transposition): `coevo.hardware.quantum.pauli`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from coevo.cost_models.circuit_noise.gates import Gate, read_gates
+from coevo.errors import InputError
+from coevo.hardware.quantum.pauli import Matrix, rotation_matrices
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+
+    from coevo.hardware.quantum import QuantumDevice
+
+MAX_QUBITS = 10
+"""Default limit on the light cone: 4^10 coefficients are 8 MiB an observable, and some copies of it."""
+
+_IDENTITY = np.eye(4)
+
+
+@dataclass(frozen=True)
+class Observables:
+    """Operators on k physical qubits as real Pauli coefficients.
+
+    Attributes:
+        coefficients: float64 [n_obs, 4^k]; row o is the operator sum_j c[o, j] P_j. The digits of j in base
+            4 (0, 1, 2, 3 = I, X, Y, Z) belong to `qubits`, the first qubit being the most significant.
+        qubits: the k physical qubits on which the operators act, ascending.
+    """
+
+    coefficients: Matrix
+    qubits: tuple[int, ...]
+
+
+def noisy_observables(
+    circuit: QuantumCircuit,
+    device: QuantumDevice,
+    qubits: Sequence[int] | None = None,
+    *,
+    max_qubits: int = MAX_QUBITS,
+) -> Observables:
+    """The readout Z of each of `qubits`, pulled back to the start of a noisy circuit.
+
+    Args:
+        circuit: bound and transpiled, on physical qubits; barriers are ignored and final measurements are
+            stripped. Delays, resets, control flow and mid-circuit measurements are refused.
+        device: the calibrated device whose noise and readout error apply.
+        qubits: the physical qubits to read out, one observable each, in this order. They are positions at
+            the END of the circuit, after routing. None reads the final measurements in the order of their
+            classical bits.
+        max_qubits: the largest light cone accepted.
+
+    Returns:
+        `Observables` over the qubits in the joint light cone: a gate outside every cone is skipped and
+        a qubit that no cone reaches is dropped. <measured Z> = P(0) - P(1) with readout error.
+
+    Raises:
+        InputError: unknown gate, missing calibration, unbound parameter, qubit out of range, or a light
+            cone of more than `max_qubits` qubits.
+    """
+    gates, measured = read_gates(circuit, device)
+    if qubits is None:
+        qubits = [measured[bit] for bit in sorted(measured)]
+    read = _check_readout(qubits, device)
+    kept, cone = _light_cone(gates, read)
+    if len(cone) > max_qubits:
+        size_mib = len(read) * 4 ** len(cone) * 8 / 2**20
+        raise InputError(
+            f"the light cone of the readout has {len(cone)} qubits {cone}, more than max_qubits={max_qubits}: "
+            f"{len(read)} observables would take 4^{len(cone)} coefficients each, {size_mib:,.0f} MiB in all"
+        )
+    blocks, trailing = _blocks(kept, device)
+
+    axis = {qubit: position for position, qubit in enumerate(cone)}
+    tensor = np.zeros((len(read), *([4] * len(cone))))
+    for row, qubit in enumerate(read):
+        start = readout_operator(device, qubit)
+        if qubit in trailing:
+            start = start @ trailing[qubit]
+        place: list[int | slice] = [0] * len(cone)
+        place[axis[qubit]] = slice(None)
+        tensor[(row, *place)] = start
+
+    # Contracting a block leaves its two qubits on the last axes; only `order` remembers, nothing moves back.
+    order = list(cone)
+    for pair, matrix in reversed(blocks):
+        first, second = order.index(pair[0]), order.index(pair[1])
+        rest = [position for position in range(len(order)) if position not in (first, second)]
+        axes = [0, *(position + 1 for position in rest), first + 1, second + 1]
+        tensor = (tensor.transpose(axes).reshape(-1, 16) @ matrix).reshape(tensor.shape)
+        order = [order[position] for position in rest] + list(pair)
+    tensor = tensor.transpose([0, *(order.index(qubit) + 1 for qubit in cone)])
+    return Observables(np.ascontiguousarray(tensor).reshape(len(read), -1), cone)
+
+
+def readout_operator(device: QuantumDevice, qubit: int) -> Matrix:
+    """Pauli coefficients [4] of the measured Z of one qubit, readout error included."""
+    matrix = device.readout_matrix(qubit)
+    given_zero, given_one = matrix[0] - matrix[1]
+    return np.array([(given_zero + given_one) / 2, 0.0, 0.0, (given_zero - given_one) / 2])
+
+
+def _check_readout(qubits: Sequence[int], device: QuantumDevice) -> list[int]:
+    read = [int(qubit) for qubit in qubits]
+    if not read:
+        raise InputError("no qubit to read out: give `qubits`, or measure at the end of the circuit")
+    if len(set(read)) != len(read):
+        raise InputError(f"the readout qubits {read} repeat one; expected distinct physical qubits")
+    for qubit in read:
+        if not 0 <= qubit < device.num_qubits:
+            raise InputError(
+                f"readout of qubit {qubit}, but {device.name} has qubits 0 to {device.num_qubits - 1}"
+            )
+    return read
+
+
+def _light_cone(gates: list[Gate], read: list[int]) -> tuple[list[Gate], tuple[int, ...]]:
+    """The gates that can influence a readout, in circuit order, and the qubits they and it touch."""
+    cone = set(read)
+    kept = []
+    for gate in reversed(gates):
+        if not cone.isdisjoint(gate.qubits):
+            cone.update(gate.qubits)
+            kept.append(gate)
+    kept.reverse()
+    return kept, tuple(sorted(cone))
+
+
+def _blocks(
+    gates: list[Gate], device: QuantumDevice
+) -> tuple[list[tuple[tuple[int, int], Matrix]], dict[int, Matrix]]:
+    """Noisy PTMs with one-qubit gates merged: two-qubit blocks in order, and what trails on each qubit.
+
+    Consecutive gates on one pair become one block, so a sweep costs a contraction a pair, not a gate.
+    """
+    matrices = _gate_matrices(gates, device)
+    pending: dict[int, Matrix] = {}  # one-qubit gates since the qubit's last two-qubit gate
+    owner: dict[int, int] = {}  # the block that touched a qubit last
+    pairs: list[tuple[int, int]] = []
+    members: list[int] = []  # for every two-qubit gate, its block
+    cores: list[Matrix] = []
+    befores: list[tuple[Matrix, Matrix]] = []
+    for gate, matrix in zip(gates, matrices, strict=True):
+        if len(gate.qubits) == 1:
+            qubit = gate.qubits[0]
+            pending[qubit] = matrix.dot(pending[qubit]) if qubit in pending else matrix
+            continue
+        a, b = gate.qubits
+        block = owner.get(a)
+        if block is None or block != owner.get(b):
+            block = len(pairs)
+            pairs.append((a, b))
+            owner[a] = owner[b] = block
+        elif pairs[block] != (a, b):  # the same pair the other way round
+            a, b = b, a
+            matrix = matrix.reshape(4, 4, 4, 4).transpose(1, 0, 3, 2).reshape(16, 16)
+        members.append(block)
+        cores.append(matrix)
+        befores.append((pending.pop(a, _IDENTITY), pending.pop(b, _IDENTITY)))
+    if not pairs:
+        return [], pending
+    before = np.array(befores)
+    merged = (before[:, 0, :, None, :, None] * before[:, 1, None, :, None, :]).reshape(-1, 16, 16)
+    whole = np.matmul(np.array(cores), merged)
+    fused: list[Matrix | None] = [None] * len(pairs)
+    for block, matrix in zip(members, whole, strict=True):
+        earlier = fused[block]
+        fused[block] = matrix if earlier is None else matrix.dot(earlier)
+    return [(pair, matrix) for pair, matrix in zip(pairs, fused, strict=True) if matrix is not None], pending
+
+
+def _gate_matrices(gates: list[Gate], device: QuantumDevice) -> list[Matrix]:
+    """The noisy PTM of every gate; error-free `rz`, most of a circuit, in one vectorised call."""
+    free: dict[int, bool] = {}
+    matrices: list[Matrix] = [_IDENTITY] * len(gates)
+    angles: list[float] = []
+    places: list[int] = []
+    for position, (name, qubits, params) in enumerate(gates):
+        if not params:
+            matrices[position] = device.transfer_matrix(name, qubits)
+            continue
+        try:
+            values = [float(value) for value in params]
+        except TypeError as error:
+            raise InputError(
+                f"{name!r} on qubits {qubits} has an unbound parameter {params}; bind the circuit first"
+            ) from error
+        if name == "rz":
+            qubit = qubits[0]
+            if qubit not in free:
+                free[qubit] = device.error_matrix(name, qubits) is None
+            if free[qubit]:
+                places.append(position)
+                angles.append(values[0])
+                continue
+        matrices[position] = device.transfer_matrix(name, qubits, values)
+    if places:
+        for position, matrix in zip(places, rotation_matrices("rz", angles), strict=True):
+            matrices[position] = matrix
+    return matrices

@@ -1,0 +1,1 @@
+"""What designs run on: GPUs, accelerators, quantum devices."""

@@ -1,0 +1,90 @@
+# coevo's set-up, checks, tests and benchmarks. `make help` lists the targets.
+#
+#   PYTHON=...        the interpreter for the virtual environment (python3.11, else a python3 of 3.11 to 3.13)
+#   VENV=...          where the virtual environment goes (.venv)
+#   CONSTRAINTS=...   the file of exact versions; `CONSTRAINTS=` takes the ranges of pyproject.toml instead. Use that
+#                     with a torch of your own: `make CONSTRAINTS= VENV=/path/to/your/venv quickstart` keeps what the
+#                     environment has wherever it lies within the ranges.
+#   PIP=...           the installer, for example `PIP="uv pip"` with VIRTUAL_ENV set
+#   PYTEST_WORKERS=.. processes that share the tests (2); 0 runs them in one
+#   BENCH=...         which benchmarks `make bench` runs
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3.11 python3
+VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
+PIP ?= $(VENV)/bin/python -m pip --disable-pip-version-check
+PYTEST_WORKERS ?= 2
+BENCH ?= overhead quality noisy_expectations
+
+BIN := $(VENV)/bin
+INSTALL = $(PIP) install $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+INPUTS := pyproject.toml $(wildcard $(CONSTRAINTS))
+USER_STAMP := $(VENV)/.coevo-quantum
+DEV_STAMP := $(VENV)/.coevo-dev
+UNMARKED := not slow and not gpu and not oracle
+
+.PHONY: help quickstart install install-dev test test-slow test-oracle test-gpu lint format bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 14
+
+quickstart: install ## install into .venv and run a first search (experiments/quickstart.toml)
+	$(BIN)/coevo run experiments/quickstart.toml
+
+install: $(USER_STAMP) ## what a user needs: coevo with the quantum extra
+install-dev: $(DEV_STAMP) ## the same with what tests, checks and benchmarks need
+
+test: install-dev ## every test that is neither slow, nor for a GPU, nor against an independent engine
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(UNMARKED)" -n $(PYTEST_WORKERS) --dist loadfile
+
+test-slow: install-dev ## the tests that take longer than a minute
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow and not gpu"
+
+test-oracle: install-dev ## the tests that ask an independent engine
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "oracle and not gpu"
+
+test-gpu: install-dev ## the tests that need a CUDA device
+	$(BIN)/python -m pytest -m gpu
+
+lint: install-dev ## ruff, mypy and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install-dev ## rewrite the sources as ruff formats them
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install-dev ## the benchmarks on this machine, into experiments/results/
+	for name in $(BENCH); do \
+	  $(BIN)/python "experiments/bench/$$name.py" --out "experiments/results/$$name.json"; \
+	done
+
+clean: ## remove the virtual environment, the caches and what a build left
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(BIN)/python:
+	@for candidate in $(PYTHON); do \
+	  if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then \
+	    echo "$(VENV): $$("$$candidate" --version)"; \
+	    "$$candidate" -m venv "$(VENV)" && exit 0; \
+	    echo "$$candidate could not make a virtual environment (on Debian and Ubuntu: apt install python3-venv)" >&2; \
+	    exit 1; \
+	  fi; \
+	done; \
+	echo "coevo needs Python 3.11, 3.12 or 3.13; tried: $(PYTHON). Name yours: make PYTHON=/path/to/python3.11" >&2; \
+	exit 1
+
+$(USER_STAMP): $(INPUTS) | $(BIN)/python
+	$(INSTALL) -e '.[quantum]'
+	@touch $@
+
+$(DEV_STAMP): $(INPUTS) | $(BIN)/python
+	$(INSTALL) -e '.[quantum,bench,dev]'
+	@touch $(USER_STAMP) $@

@@ -16,9 +16,7 @@ _REFUSED = {
     "reset": "resets are not unitary gates",
     "initialize": "state preparation must be compiled to gates",
 }
-_CONTROL_FLOW = frozenset(
-    {"if_else", "for_loop", "while_loop", "switch_case", "box", "break_loop", "continue_loop"}
-)
+_CONTROL_FLOW = frozenset({"if_else", "for_loop", "while_loop", "switch_case", "box", "break_loop", "continue_loop"})
 
 
 class Gate(NamedTuple):

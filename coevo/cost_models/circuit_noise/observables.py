@@ -16,7 +16,7 @@ import numpy as np
 
 from coevo.cost_models.circuit_noise.gates import Gate, read_gates
 from coevo.errors import InputError
-from coevo.hardware.quantum.pauli import Matrix, rotation_matrices
+from coevo.hardware.quantum.pauli import Matrix, gate_matrices
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -41,6 +41,13 @@ class Observables:
 
     coefficients: Matrix
     qubits: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.coefficients.ndim != 2 or self.coefficients.shape[1] != 4 ** len(self.qubits):
+            raise InputError(
+                f"expected coefficients [n_obs, 4^{len(self.qubits)}] for qubits {self.qubits}, "
+                f"got shape {self.coefficients.shape}"
+            )
 
 
 def noisy_observables(
@@ -73,6 +80,8 @@ def noisy_observables(
     if qubits is None:
         qubits = [measured[bit] for bit in sorted(measured)]
     read = _check_readout(qubits, device)
+    for gate in gates:  # also those outside the light cone: a circuit fits the device or it does not
+        device.error_matrix(gate.name, gate.qubits)
     kept, cone = _light_cone(gates, read)
     if len(cone) > max_qubits:
         size_mib = len(read) * 4 ** len(cone) * 8 / 2**20
@@ -80,7 +89,7 @@ def noisy_observables(
             f"the light cone of the readout has {len(cone)} qubits {cone}, more than max_qubits={max_qubits}: "
             f"{len(read)} observables would take 4^{len(cone)} coefficients each, {size_mib:,.0f} MiB in all"
         )
-    blocks, trailing = _blocks(kept, device)
+    blocks, trailing = _merge(kept, _noisy_matrices(kept, device))
 
     axis = {qubit: position for position, qubit in enumerate(cone)}
     tensor = np.zeros((len(read), *([4] * len(cone))))
@@ -119,14 +128,12 @@ def _check_readout(qubits: Sequence[int], device: QuantumDevice) -> list[int]:
         raise InputError(f"the readout qubits {read} repeat one; expected distinct physical qubits")
     for qubit in read:
         if not 0 <= qubit < device.num_qubits:
-            raise InputError(
-                f"readout of qubit {qubit}, but {device.name} has qubits 0 to {device.num_qubits - 1}"
-            )
+            raise InputError(f"readout of qubit {qubit}, but {device.name} has qubits 0 to {device.num_qubits - 1}")
     return read
 
 
 def _light_cone(gates: list[Gate], read: list[int]) -> tuple[list[Gate], tuple[int, ...]]:
-    """The gates that can influence a readout, in circuit order, and the qubits they and it touch."""
+    """The gates that can influence a readout, in circuit order, and the qubits that they and it touch."""
     cone = set(read)
     kept = []
     for gate in reversed(gates):
@@ -137,14 +144,44 @@ def _light_cone(gates: list[Gate], read: list[int]) -> tuple[list[Gate], tuple[i
     return kept, tuple(sorted(cone))
 
 
-def _blocks(
-    gates: list[Gate], device: QuantumDevice
-) -> tuple[list[tuple[tuple[int, int], Matrix]], dict[int, Matrix]]:
-    """Noisy PTMs with one-qubit gates merged: two-qubit blocks in order, and what trails on each qubit.
+def _noisy_matrices(gates: list[Gate], device: QuantumDevice) -> list[Matrix]:
+    """The noisy PTM of every gate. Gates with angles are built in one vectorised call a gate name."""
+    matrices: list[Matrix] = [_IDENTITY] * len(gates)
+    by_name: dict[str, list[int]] = {}
+    for position, (name, qubits, params) in enumerate(gates):
+        if params:
+            by_name.setdefault(name, []).append(position)
+        else:
+            matrices[position] = device.transfer_matrix(name, qubits)
+    for name, positions in by_name.items():
+        angles = np.array([_numbers(gates[position]) for position in positions])
+        ideal = gate_matrices(name, tuple(angles.T))
+        for row, position in enumerate(positions):
+            qubits = gates[position].qubits
+            if ideal is None:
+                matrices[position] = device.transfer_matrix(name, qubits, angles[row])
+            else:
+                error = device.error_matrix(name, qubits)
+                matrices[position] = ideal[row] if error is None else error @ ideal[row]
+    return matrices
 
-    Consecutive gates on one pair become one block, so a sweep costs a contraction a pair, not a gate.
+
+def _numbers(gate: Gate) -> list[float]:
+    try:
+        return [float(value) for value in gate.params]
+    except TypeError as error:
+        names = ", ".join(str(value) for value in gate.params)
+        raise InputError(
+            f"{gate.name!r} on qubits {gate.qubits} has the unbound parameter {names}; bind the circuit first"
+        ) from error
+
+
+def _merge(gates: list[Gate], matrices: list[Matrix]) -> tuple[list[tuple[tuple[int, int], Matrix]], dict[int, Matrix]]:
+    """One-qubit gates merged into their neighbours: two-qubit blocks in order, and what trails on each qubit.
+
+    Consecutive gates on one pair, in either direction, become one block, so that a sweep contracts once
+    a block and not once a gate.
     """
-    matrices = _gate_matrices(gates, device)
     pending: dict[int, Matrix] = {}  # one-qubit gates since the qubit's last two-qubit gate
     owner: dict[int, int] = {}  # the block that touched a qubit last
     pairs: list[tuple[int, int]] = []
@@ -171,41 +208,12 @@ def _blocks(
     if not pairs:
         return [], pending
     before = np.array(befores)
-    merged = (before[:, 0, :, None, :, None] * before[:, 1, None, :, None, :]).reshape(-1, 16, 16)
-    whole = np.matmul(np.array(cores), merged)
-    fused: list[Matrix | None] = [None] * len(pairs)
-    for block, matrix in zip(members, whole, strict=True):
-        earlier = fused[block]
-        fused[block] = matrix if earlier is None else matrix.dot(earlier)
-    return [(pair, matrix) for pair, matrix in zip(pairs, fused, strict=True) if matrix is not None], pending
-
-
-def _gate_matrices(gates: list[Gate], device: QuantumDevice) -> list[Matrix]:
-    """The noisy PTM of every gate; error-free `rz`, most of a circuit, in one vectorised call."""
-    free: dict[int, bool] = {}
-    matrices: list[Matrix] = [_IDENTITY] * len(gates)
-    angles: list[float] = []
-    places: list[int] = []
-    for position, (name, qubits, params) in enumerate(gates):
-        if not params:
-            matrices[position] = device.transfer_matrix(name, qubits)
-            continue
-        try:
-            values = [float(value) for value in params]
-        except TypeError as error:
-            raise InputError(
-                f"{name!r} on qubits {qubits} has an unbound parameter {params}; bind the circuit first"
-            ) from error
-        if name == "rz":
-            qubit = qubits[0]
-            if qubit not in free:
-                free[qubit] = device.error_matrix(name, qubits) is None
-            if free[qubit]:
-                places.append(position)
-                angles.append(values[0])
-                continue
-        matrices[position] = device.transfer_matrix(name, qubits, values)
-    if places:
-        for position, matrix in zip(places, rotation_matrices("rz", angles), strict=True):
-            matrices[position] = matrix
-    return matrices
+    products = (before[:, 0, :, None, :, None] * before[:, 1, None, :, None, :]).reshape(-1, 16, 16)
+    whole = np.matmul(np.array(cores), products)
+    blocks: list[tuple[tuple[int, int], Matrix]] = []
+    for block, matrix in sorted(zip(members, whole, strict=True), key=lambda item: item[0]):
+        if block == len(blocks):
+            blocks.append((pairs[block], matrix))
+        else:
+            blocks[block] = (pairs[block], matrix.dot(blocks[block][1]))
+    return blocks, pending

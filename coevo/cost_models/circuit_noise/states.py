@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from coevo.cost_models.circuit_noise.gates import read_gates
 from coevo.cost_models.circuit_noise.observables import Observables
 from coevo.errors import InputError
-from coevo.hardware.quantum.pauli import ZERO_STATE, Matrix, gate_matrices
+from coevo.hardware.quantum.pauli import ROTATIONS, ZERO_STATE, Matrix, gate_matrices, rotation_basis
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -34,6 +34,13 @@ class ProductStates:
 
     vectors: Matrix
     qubits: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.vectors.ndim != 3 or self.vectors.shape[1:] != (len(self.qubits), 4):
+            raise InputError(
+                f"expected vectors [samples, {len(self.qubits)}, 4] for qubits {self.qubits}, "
+                f"got shape {self.vectors.shape}"
+            )
 
 
 OneQubitGate = tuple[str, Any]
@@ -66,9 +73,16 @@ def product_state_bloch(
     count = lengths.pop() if lengths else 1
     vectors = np.empty((count, len(programs), 4))
     for column, (qubit, ops) in enumerate(programs.items()):
-        state = np.broadcast_to(ZERO_STATE, (count, 4))
+        state: Matrix = np.broadcast_to(ZERO_STATE, (count, 4))
+        fixed: Matrix | None = None  # what gates without a sample's angle amount to since the last with one
         for name, angles in ops:
-            state = _apply(device, name, qubit, angles, state)
+            if any(array.ndim for array in angles):
+                state = state if fixed is None else state @ fixed.T
+                state, fixed = _apply(device, name, qubit, angles, state), None
+            else:
+                matrix = device.transfer_matrix(name, (qubit,), [float(angle) for angle in angles])
+                fixed = matrix if fixed is None else matrix.dot(fixed)
+        state = state if fixed is None else state @ fixed.T
         vectors[:, column] = state
     return ProductStates(vectors, tuple(programs))
 
@@ -94,19 +108,18 @@ def encoded_states(
     missing = sorted(parameter.name for parameter in circuit.parameters if parameter not in values)
     if missing:
         raise InputError(f"the encoder's parameters {', '.join(missing)} have no values")
+    shapes = {array.shape for array in values.values()}
+    if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
+        raise InputError(f"expected arrays [samples] of one length for the parameters, got shapes {sorted(shapes)}")
     programs: dict[int, list[OneQubitGate]] = {}
     for name, qubits, params in read_gates(circuit, device)[0]:
         if len(qubits) != 1:
             raise InputError(
-                f"the encoder has {name!r} on qubits {qubits}; its samples are product states only with "
-                "one-qubit gates"
+                f"the encoder has {name!r} on qubits {qubits}; its samples are product states only with one-qubit gates"
             )
         angles = tuple(_evaluate(value, values) for value in params)
         programs.setdefault(qubits[0], []).append((name, angles))
-    shapes = {array.shape for array in values.values()}
-    if any(len(shape) != 1 for shape in shapes):
-        raise InputError(f"expected one array [samples] a parameter, got shapes {sorted(shapes)}")
-    samples = shapes.pop()[0] if len(shapes) == 1 else None
+    samples = shapes.pop()[0] if shapes else None
     return product_state_bloch(device, {qubit: programs[qubit] for qubit in sorted(programs)}, samples)
 
 
@@ -123,7 +136,7 @@ def expectations(observables: Observables, states: ProductStates) -> Matrix:
         if qubit in column:
             axis += 1
         else:
-            operator = operator.take(0, axis) + operator.take(3, axis)
+            operator = np.tensordot(operator, ZERO_STATE, axes=(axis, 0))
     kept = [column[qubit] for qubit in observables.qubits if qubit in column]
     n_obs, samples = len(operator), len(states.vectors)
     half = len(kept) // 2
@@ -141,7 +154,7 @@ def expectations(observables: Observables, states: ProductStates) -> Matrix:
 
 def _products(vectors: Matrix) -> Matrix:
     """[samples, n, 4] -> the Pauli vectors [samples, 4^n] of the product states."""
-    product = np.ones((len(vectors), 1))
+    product: Matrix = np.ones((len(vectors), 1))
     for position in range(vectors.shape[1]):
         product = (product[:, :, None] * vectors[:, position, None, :]).reshape(len(vectors), -1)
     return product
@@ -159,13 +172,16 @@ def _angles(angles: Any) -> tuple[Matrix, ...]:
 
 
 def _apply(device: QuantumDevice, name: str, qubit: int, angles: tuple[Matrix, ...], state: Matrix) -> Matrix:
-    if not any(array.ndim for array in angles):
-        return state @ device.transfer_matrix(name, (qubit,), [float(a) for a in angles]).T
     error = device.error_matrix(name, (qubit,))
-    ideal = gate_matrices(name, angles)
-    if ideal is None:
-        raise InputError(f"gate {name!r} with {len(angles)} angles cannot vary by sample")
-    state = np.matmul(ideal, state[:, :, None])[:, :, 0]
+    if name in ROTATIONS and len(angles) == 1:  # four times as fast as building a matrix a sample
+        constant, cosine, sine = rotation_basis(name)
+        angle = angles[0][:, None]
+        state = state @ constant.T + np.cos(angle) * (state @ cosine.T) + np.sin(angle) * (state @ sine.T)
+    else:
+        ideal = gate_matrices(name, angles)
+        if ideal is None:
+            raise InputError(f"gate {name!r} with {len(angles)} angles cannot vary by sample")
+        state = np.matmul(ideal, state[:, :, None])[:, :, 0]
     return state if error is None else state @ error.T
 
 

@@ -37,9 +37,9 @@ def gate_error(error: float, duration_s: float, t1_t2_s: Sequence[tuple[float, f
     `error` is the calibrated average infidelity of the gate, `duration_s` its length in seconds, `t1_t2_s`
     one pair (T1, T2) in seconds a qubit, in the order of the gate's qubits (first = most significant).
     """
-    relax = np.ones((1, 1))
+    relax: Matrix = np.ones((1, 1))
     for t1_s, t2_s in t1_t2_s:
-        relax = np.kron(relax, relaxation(t1_s, t2_s, duration_s))
+        relax = np.asarray(np.kron(relax, relaxation(t1_s, t2_s, duration_s)), dtype=np.float64)
     dim = 2 ** len(t1_t2_s)
     relax_infidelity = average_infidelity(relax)
     if error <= relax_infidelity:
@@ -48,6 +48,6 @@ def gate_error(error: float, duration_s: float, t1_t2_s: Sequence[tuple[float, f
     worst = dim / (dim + 1)
     strength = dim * (min(error, worst) - relax_infidelity) / (dim * (1 - relax_infidelity) - 1)
     strength = min(strength, dim**2 / (dim**2 - 1))
-    depolarising = np.full(dim**2, 1 - strength)
+    depolarising: Matrix = np.full(dim**2, 1 - strength)
     depolarising[0] = 1
     return relax * depolarising

@@ -43,14 +43,17 @@ class QuantumDevice:
         self.name = str(backend.name or type(backend).__name__)
         self.num_qubits = int(self.target.num_qubits or 0)
         self._gates: dict[str, dict[tuple[int, ...], Any]] = {}
+        self._uncalibrated = set()  # offered on every qubit at once, as simulators do, so without calibration
         for gate in self.target.operation_names:
             places = self.target[gate]
-            if gate not in NOT_GATES and places and None not in places:
+            if gate in NOT_GATES:
+                continue
+            if places and None not in places:
                 self._gates[gate] = dict(places)
+            else:
+                self._uncalibrated.add(gate)
         self.basis = tuple(sorted(self._gates))
-        pairs = {
-            tuple(sorted(place)) for places in self._gates.values() for place in places if len(place) == 2
-        }
+        pairs = {tuple(sorted(place)) for places in self._gates.values() for place in places if len(place) == 2}
         self.edges: tuple[tuple[int, int], ...] = tuple(sorted((a, b) for a, b in pairs))
         self._errors: dict[tuple[str, tuple[int, ...]], Matrix | None] = {}
         self._fixed: dict[tuple[str, tuple[int, ...]], Matrix] = {}
@@ -68,7 +71,7 @@ class QuantumDevice:
             from qiskit_ibm_runtime import fake_provider
             from qiskit_ibm_runtime.fake_provider.fake_backend import FakeBackendV2
         except ImportError as error:
-            raise missing_extra(error.name or "qiskit", "quantum") from error
+            raise missing_extra((error.name or "qiskit-ibm-runtime").replace("_", "-"), "quantum") from error
         classes = {
             key: value
             for key, value in vars(fake_provider).items()
@@ -119,7 +122,7 @@ class QuantumDevice:
         key = (name, tuple(qubits))
         if not params and key in self._fixed:
             return self._fixed[key]
-        error = self.error_matrix(name, qubits)  # first: it checks name and qubits
+        error = self.error_matrix(*key)  # first: it checks name and qubits
         ideal = self._ideal(name, tuple(float(value) for value in params))
         matrix = ideal if error is None else error @ ideal
         if not params:
@@ -137,9 +140,7 @@ class QuantumDevice:
         if one_given_zero is None or zero_given_one is None:
             one_given_zero = zero_given_one = getattr(properties, "error", None)
         if one_given_zero is None or zero_given_one is None:
-            raise InputError(
-                f"{self.name}: qubit {qubit} has no calibrated readout error; choose another qubit"
-            )
+            raise InputError(f"{self.name}: qubit {qubit} has no calibrated readout error; choose another qubit")
         return np.array([[1 - one_given_zero, zero_given_one], [one_given_zero, 1 - zero_given_one]])
 
     def fingerprint(self) -> dict[str, Any]:
@@ -165,13 +166,9 @@ class QuantumDevice:
                 if qubits is None or name == "delay":
                     continue
                 fields = ("error", "duration", "prob_meas1_prep0", "prob_meas0_prep1")
-                rows.append(
-                    [name, list(qubits), [_number(getattr(properties, field, None)) for field in fields]]
-                )
+                rows.append([name, list(qubits), [_number(getattr(properties, field, None)) for field in fields]])
         for qubit, properties in enumerate(self.target.qubit_properties or ()):
-            rows.append(
-                ["qubit", [qubit], [_number(getattr(properties, field, None)) for field in ("t1", "t2")]]
-            )
+            rows.append(["qubit", [qubit], [_number(getattr(properties, field, None)) for field in ("t1", "t2")]])
         text = json.dumps(sorted(rows, key=lambda row: (row[0], row[1])))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -181,26 +178,25 @@ class QuantumDevice:
             return matrix.copy()
         template = self.target.operation_from_name(name)
         if len(template.params) != len(params):
-            raise InputError(
-                f"{self.name}: gate {name!r} takes {len(template.params)} parameters, got {len(params)}"
-            )
+            raise InputError(f"{self.name}: gate {name!r} takes {len(template.params)} parameters, got {len(params)}")
         try:
             gate = template.base_class(*params) if params else template
             return transfer_matrix_of_unitary(gate.to_matrix(), little_endian=True)
         except Exception as error:
-            raise InputError(
-                f"{self.name}: gate {name!r} has no matrix, so it cannot be simulated"
-            ) from error
+            raise InputError(f"{self.name}: gate {name!r} has no matrix, so it cannot be simulated") from error
 
     def _check_qubits(self, what: str, qubits: tuple[int, ...]) -> None:
         for qubit in qubits:
             if not 0 <= qubit < self.num_qubits:
-                raise InputError(
-                    f"{self.name}: {what} on qubit {qubit}, but its qubits are 0 to {self.num_qubits - 1}"
-                )
+                raise InputError(f"{self.name}: {what} on qubit {qubit}, but its qubits are 0 to {self.num_qubits - 1}")
 
     def _build_error(self, name: str, qubits: tuple[int, ...]) -> Matrix | None:
         self._check_qubits(f"gate {name!r}", qubits)
+        if name in self._uncalibrated:
+            raise InputError(
+                f"{self.name} offers {name!r} without saying on which qubits, so it has no calibration; "
+                "expected a device with one, such as a fake backend"
+            )
         if name not in self._gates:
             raise InputError(
                 f"{self.name} has no gate {name!r}; its gates are {', '.join(self.basis)}. "

@@ -24,6 +24,8 @@ Matrix = NDArray[np.float64]
 ZERO_STATE: Matrix = np.array([1.0, 0.0, 0.0, 1.0])
 """The Pauli vector of |0>."""
 
+Unitary = NDArray[np.complex128]
+
 _I = np.eye(2, dtype=complex)
 _X = np.array([[0, 1], [1, 0]], dtype=complex)
 _Y = np.array([[0, -1j], [1j, 0]], dtype=complex)
@@ -32,10 +34,10 @@ _PAULIS = np.stack([_I, _X, _Y, _Z])
 
 _S = np.diag([1, 1j])
 _T = np.diag([1, np.exp(0.25j * np.pi)])
-_SX = 0.5 * np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]])
+_SX: Unitary = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]], dtype=complex) / 2
 
 # Big-endian matrices (first qubit most significant) of the gates that take no parameter.
-_FIXED: dict[str, NDArray[np.complex128]] = {
+_FIXED: dict[str, Unitary] = {
     "id": _I,
     "x": _X,
     "y": _Y,
@@ -47,15 +49,15 @@ _FIXED: dict[str, NDArray[np.complex128]] = {
     "tdg": _T.conj(),
     "sx": _SX,
     "sxdg": _SX.conj().T,
-    "cx": np.kron(np.diag([1, 0]), _I) + np.kron(np.diag([0, 1]), _X),
-    "cy": np.kron(np.diag([1, 0]), _I) + np.kron(np.diag([0, 1]), _Y),
-    "cz": np.diag([1, 1, 1, -1]).astype(complex),
-    "swap": np.eye(4, dtype=complex)[[0, 2, 1, 3]],
-    "ecr": (np.kron(_X, _I) - np.kron(_Y, _X)) / np.sqrt(2),
+    "cx": np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]], dtype=complex),
+    "cy": np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, -1j], [0, 0, 1j, 0]], dtype=complex),
+    "cz": np.diag([1, 1, 1, -1 + 0j]),
+    "swap": np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], dtype=complex),
+    "ecr": np.array([[0, 0, 1, 1j], [0, 0, 1j, 1], [1, -1j, 0, 0], [-1j, 1, 0, 0]]) / np.sqrt(2),
 }
 
 # exp(-i angle/2 G) with G^2 = 1. `p` and `u1` equal `rz` up to a global phase, which a channel lacks.
-_GENERATORS: dict[str, NDArray[np.complex128]] = {
+_GENERATORS: dict[str, Unitary] = {
     "rx": _X,
     "ry": _Y,
     "rz": _Z,
@@ -71,8 +73,8 @@ ROTATIONS = frozenset(_GENERATORS)
 """Names of the gates that `rotation_matrices` knows: one angle, an involutory generator."""
 
 
-@functools.lru_cache(maxsize=2)
-def _pauli_strings(num_qubits: int) -> NDArray[np.complex128]:
+@functools.cache
+def _pauli_strings(num_qubits: int) -> Unitary:
     strings = _PAULIS
     for _ in range(num_qubits - 1):
         strings = np.einsum("aij,bkl->abikjl", strings, _PAULIS).reshape(
@@ -95,7 +97,7 @@ def transfer_matrix_of_unitary(unitary: ArrayLike, little_endian: bool = False) 
     return np.ascontiguousarray(np.einsum("iab,jba->ij", paulis, image).real / matrix.shape[0])
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def fixed_matrix(name: str) -> Matrix | None:
     """The PTM of a gate without parameters; None for a name that this table lacks. Read-only."""
     unitary = _FIXED.get(name)
@@ -106,9 +108,12 @@ def fixed_matrix(name: str) -> Matrix | None:
     return matrix
 
 
-@functools.lru_cache(maxsize=None)
-def _rotation_basis(name: str) -> tuple[Matrix, Matrix, Matrix]:
-    """(constant, cosine, sine): a rotation's PTM is a trigonometric polynomial of degree one."""
+@functools.cache
+def rotation_basis(name: str) -> tuple[Matrix, Matrix, Matrix]:
+    """(C, A, B) [4^n, 4^n] with PTM(angle) = C + cos(angle) A + sin(angle) B, for a name in `ROTATIONS`.
+
+    A generator with G^2 = 1 makes the PTM a trigonometric polynomial of degree one.
+    """
     generator = _GENERATORS[name]
     identity = np.eye(len(generator))
     at_zero = np.eye(len(generator) ** 2)
@@ -120,9 +125,10 @@ def _rotation_basis(name: str) -> tuple[Matrix, Matrix, Matrix]:
 
 def rotation_matrices(name: str, angles: ArrayLike) -> Matrix:
     """PTMs [..., 4^n, 4^n] of a rotation named in `ROTATIONS`; `angles` [...] in radians."""
-    constant, cosine, sine = _rotation_basis(name)
+    constant, cosine, sine = rotation_basis(name)
     theta = np.asarray(angles, dtype=float)[..., None, None]
-    return constant + np.cos(theta) * cosine + np.sin(theta) * sine
+    matrices: Matrix = constant + np.cos(theta) * cosine + np.sin(theta) * sine
+    return matrices
 
 
 def u_matrices(theta: ArrayLike, phi: ArrayLike, lam: ArrayLike) -> Matrix:

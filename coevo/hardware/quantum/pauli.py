@@ -34,7 +34,7 @@ _PAULIS = np.stack([_I, _X, _Y, _Z])
 
 _S = np.diag([1, 1j])
 _T = np.diag([1, np.exp(0.25j * np.pi)])
-_SX: Unitary = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]], dtype=complex) / 2
+_SX = np.array([[0.5 + 0.5j, 0.5 - 0.5j], [0.5 - 0.5j, 0.5 + 0.5j]])
 
 # Big-endian matrices (first qubit most significant) of the gates that take no parameter.
 _FIXED: dict[str, Unitary] = {
@@ -94,7 +94,10 @@ def transfer_matrix_of_unitary(unitary: ArrayLike, little_endian: bool = False) 
         matrix = matrix.reshape(2, 2, 2, 2).transpose(1, 0, 3, 2).reshape(4, 4)
     paulis = _pauli_strings(num_qubits)
     image = matrix @ paulis @ matrix.conj().T
-    return np.ascontiguousarray(np.einsum("iab,jba->ij", paulis, image).real / matrix.shape[0])
+    transfer: Matrix = np.ascontiguousarray(np.einsum("iab,jba->ij", paulis, image).real / matrix.shape[0])
+    transfer[0], transfer[:, 0] = 0, 0  # a unitary keeps the trace and the identity: exactly, not to rounding
+    transfer[0, 0] = 1
+    return transfer
 
 
 @functools.cache

@@ -1,0 +1,87 @@
+"""NSGA-II (Deb, Pratap, Agarwal, Meyarivan 2002), steady rather than in generations."""
+
+from __future__ import annotations
+
+from coevo.search import ranking
+from coevo.search.algorithms.base import Algorithm, Exhausted, positive
+from coevo.search.canonical import Stream
+from coevo.search.design import Design, Origin
+from coevo.search.trial import Trial
+from coevo.search.variation import Variation
+
+
+class NSGA2(Algorithm):
+    """Keeps `population` trials by non-dominated rank and crowding, with Deb's constraint domination.
+
+    The first `population` designs are random. After that parents come from binary tournaments on (rank, crowding).
+    Selection happens whenever `refresh` new trials came in (a tenth of the population unless given): no generation
+    has to be complete, so no worker waits for one. `crossover` is the chance of two parents, `mutation` the chance
+    of each answer to vary (None: one over their number), `real_crossover` "uniform" or "sbx", `eta` the distribution
+    index of polynomial mutation.
+    """
+
+    name = "nsga2"
+
+    def __init__(
+        self,
+        population: int = 100,
+        crossover: float = 0.9,
+        mutation: float | None = None,
+        real_crossover: str = "uniform",
+        eta: float = 20.0,
+        refresh: int | None = None,
+    ):
+        self.population = positive("population", population, least=2)
+        self.refresh = max(1, population // 10) if refresh is None else positive("refresh", refresh)
+        self.crossover, self.mutation, self.real_crossover, self.eta = crossover, mutation, real_crossover, eta
+        self._variation = Variation(crossover, mutation, real_crossover, eta)
+        self._members: list[Trial] = []
+        self._waiting: list[Trial] = []
+        self._rank: list[int] = []
+        self._crowding: list[float] = []
+
+    @property
+    def members(self) -> list[Trial]:
+        """The population as it stands, with the trials that wait for the next selection taken in."""
+        self._select()
+        return list(self._members)
+
+    def tell(self, trial: Trial) -> None:
+        if trial.score is None:
+            return
+        self._waiting.append(trial)
+        if len(self._waiting) >= self.refresh:
+            self._select()
+
+    def _select(self) -> None:
+        if not self._waiting:
+            return
+        pool = self._members + self._waiting
+        self._waiting = []
+        costs, violations = ranking.matrices([trial.score for trial in pool if trial.score is not None])
+        kept, rank, crowding = ranking.survivors(costs, violations, min(self.population, len(pool)))
+        self._members = [pool[index] for index in kept]
+        self._rank, self._crowding = rank.tolist(), crowding.tolist()
+
+    def ask(self, i: int) -> Design | Exhausted:
+        if i < self.population or len(self._members) < 2:
+            return self.unseen(i)
+        return self.fresh(i, self._propose)
+
+    def _propose(self, rng: Stream) -> Design | None:
+        mother = self._tournament(rng)
+        if rng.random() >= self.crossover:
+            return self.space.child(rng, self._variation, mother.design, None, Origin("mutation", (mother.index,)))
+        father = self._tournament(rng)
+        for _ in range(3):
+            if father is not mother:
+                break
+            father = self._tournament(rng)
+        origin = Origin("crossover", (mother.index, father.index))
+        return self.space.child(rng, self._variation, mother.design, father.design, origin)
+
+    def _tournament(self, rng: Stream) -> Trial:
+        a, b = rng.below(len(self._members)), rng.below(len(self._members))
+        if (self._rank[b], -self._crowding[b]) < (self._rank[a], -self._crowding[a]):
+            a = b
+        return self._members[a]

@@ -1,0 +1,101 @@
+"""The designs that nothing beats."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from operator import le
+from typing import Any
+
+import numpy as np
+
+from coevo.errors import UnknownName, unknown_name
+from coevo.search.objectives import Goals
+from coevo.search.trial import Trial
+
+
+class Front:
+    """The feasible, non-dominated trials, best first objective first. Equal metrics stand side by side."""
+
+    def __init__(self, goals: Goals, trials: Iterable[Trial]):
+        self.goals = goals
+        self.trials = sorted(trials, key=lambda trial: (trial.score.costs, trial.index) if trial.score else ((), 0))
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def __iter__(self) -> Iterator[Trial]:
+        return iter(self.trials)
+
+    def best(self, metric: str | None = None) -> Trial:
+        """The trial that is best in one objective (the first unless named); ties go to the other objectives."""
+        names = [objective.metric for objective in self.goals.objectives]
+        if not self.trials:
+            raise UnknownName("the front is empty: no trial succeeded within the constraints")
+        if metric is None:
+            return self.trials[0]
+        if metric not in names:
+            raise unknown_name("objective", metric, names)
+        column = names.index(metric)
+        return min(self.trials, key=lambda t: (t.score.costs[column], t.score.costs, t.index) if t.score else (0, (), 0))
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row a trial: key, index, its metrics and its answers, as plain JSON."""
+        return [
+            {
+                "key": trial.design.key,
+                "index": trial.index,
+                "metrics": dict(trial.outcome.metrics),
+                "answers": {name: answer for name, answer in trial.design.answers},
+            }
+            for trial in self.trials
+        ]
+
+
+class Archive:
+    """Keeps the front of what it was given, one trial at a time."""
+
+    def __init__(self) -> None:
+        self.trials: list[Trial] = []
+        self._costs: list[tuple[float, ...]] = []  # of the trials; sorted where there are two costs
+        self._matrix = np.empty((0, 0))
+        self._beater: tuple[float, ...] = ()  # the costs that turned the last one away turn most away
+
+    def add(self, trial: Trial) -> bool:
+        """Takes a trial in if nothing dominates it and drops what it dominates. Infeasible and failed ones stay out."""
+        score = trial.score
+        if score is None or score.violation > 0:
+            return False
+        return self._add_sorted(trial, score.costs) if len(score.costs) == 2 else self._add(trial, score.costs)
+
+    def _add_sorted(self, trial: Trial, costs: tuple[float, ...]) -> bool:
+        """Two costs: the second falls as the first rises, so the neighbour on the left decides."""
+        place = bisect_right(self._costs, costs)
+        if place and self._costs[place - 1][1] <= costs[1] and self._costs[place - 1] != costs:
+            return False
+        end = place
+        while end < len(self._costs) and self._costs[end][1] >= costs[1]:
+            end += 1
+        self._costs[place:end] = [costs]
+        self.trials[place:end] = [trial]
+        return True
+
+    def _add(self, trial: Trial, costs: tuple[float, ...]) -> bool:
+        if self._beater and self._beater != costs and all(map(le, self._beater, costs)):
+            return False
+        rows, point = self._matrix, np.array(costs)
+        if len(rows):
+            no_worse = (rows <= point).all(axis=1)
+            if no_worse.any():
+                beating = no_worse & (rows < point).any(axis=1)
+                if beating.any():
+                    self._beater = tuple(rows[int(beating.argmax())].tolist())
+                    return False
+            beaten = (point <= rows).all(axis=1) & (point < rows).any(axis=1)
+            keep = np.flatnonzero(~beaten)
+            self._matrix = np.vstack([rows[keep], point])
+            self.trials = [self.trials[index] for index in keep]
+        else:
+            self._matrix = point[None, :]
+        self.trials.append(trial)
+        return True

@@ -1,0 +1,162 @@
+"""Comparing scores: constraint domination, non-dominated fronts, crowding, hypervolume. NumPy only."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coevo.search.objectives import Score
+
+Floats = NDArray[np.float64]
+
+
+def dominates(a: Score, b: Score) -> bool:
+    """Deb's constraint domination: less hard violation wins; at equal violation, Pareto dominance of the costs."""
+    if a.violation != b.violation:
+        return a.violation < b.violation
+    better = False
+    for x, y in zip(a.costs, b.costs, strict=True):
+        if x > y:
+            return False
+        better = better or x < y
+    return better
+
+
+def matrices(scores: Sequence[Score]) -> tuple[Floats, Floats]:
+    """Costs [n, m] and violations [n] of the scores."""
+    return (
+        np.array([score.costs for score in scores], dtype=np.float64).reshape(len(scores), -1),
+        np.array([score.violation for score in scores], dtype=np.float64),
+    )
+
+
+def domination(costs: Floats, violations: Floats) -> NDArray[np.bool_]:
+    """Boolean [n, n]: does i dominate j? Costs are minimised (Deb et al. 2002, section VI)."""
+    first = costs[:, 0]
+    no_worse = first[:, None] <= first[None, :]
+    for column in costs.T[1:]:
+        no_worse &= column[:, None] <= column[None, :]
+    # i dominates j where it is no worse everywhere and j is not no worse everywhere.
+    pareto = no_worse & ~no_worse.T
+    if not violations.any():
+        return pareto  # type: ignore[no-any-return]
+    less = violations[:, None] < violations[None, :]
+    equal = violations[:, None] == violations[None, :]
+    return less | (equal & pareto)
+
+
+def ranks(costs: Floats, violations: Floats) -> NDArray[np.int64]:
+    """The front of each point, 0 the best, under constraint domination."""
+    if costs.shape[1] <= 2 and not violations.any():
+        return _ranks_of_two(costs)
+    n = len(costs)
+    dominating = domination(costs, violations)
+    count = dominating.sum(axis=0)
+    rank = np.full(n, -1, dtype=np.int64)
+    level = done = 0
+    while done < n:
+        front = (count == 0) & (rank < 0)
+        rank[front] = level
+        done += int(front.sum())
+        count = count - dominating[front].sum(axis=0)
+        level += 1
+    return rank
+
+
+def _ranks_of_two(costs: Floats) -> NDArray[np.int64]:
+    """One or two costs in O(n log n): in order of the first cost, a front is beaten by its lowest second cost."""
+    last = costs[:, -1]
+    order = np.lexsort((last, costs[:, 0]))
+    rank = np.empty(len(costs), dtype=np.int64)
+    lowest: list[float] = []  # the second cost of each front's latest member, rising from front to front
+    before: tuple[float, float] | None = None
+    level = 0
+    for index, first, second in zip(order.tolist(), costs[order, 0].tolist(), last[order].tolist(), strict=True):
+        if (first, second) != before:  # equal points do not dominate each other: they share a front
+            before = (first, second)
+            level = bisect_right(lowest, second)
+            if level == len(lowest):
+                lowest.append(second)
+            else:
+                lowest[level] = second
+        rank[index] = level
+    return rank
+
+
+def crowding(costs: Floats, rank: NDArray[np.int64]) -> Floats:
+    """Crowding distance of every point within its front (Deb et al. 2002, section III.B); the ends get infinity."""
+    n = len(costs)
+    distance = np.zeros(n)
+    if n == 0:
+        return distance
+    for values in costs.T:
+        order = np.lexsort((values, rank))
+        ordered, fronts = values[order], rank[order]
+        starts = np.flatnonzero(np.concatenate(([True], fronts[1:] != fronts[:-1])))
+        ends = np.concatenate((starts[1:], [n])) - 1
+        span = np.repeat(ordered[ends] - ordered[starts], ends - starts + 1)
+        gap = np.zeros(n)
+        gap[1:-1] = ordered[2:] - ordered[:-2]
+        distance[order] += np.divide(gap, span, out=np.zeros(n), where=span > 0)
+        distance[order[starts]] = distance[order[ends]] = np.inf
+    return distance
+
+
+def survivors(costs: Floats, violations: Floats, keep: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """NSGA-II's environmental selection: indices of the kept, and the rank and crowding of each kept one."""
+    rank = ranks(costs, violations)
+    distance = crowding(costs, rank)
+    kept = np.sort(np.lexsort((-distance, rank))[:keep])
+    return kept, rank[kept], distance[kept]
+
+
+def non_dominated(costs: Floats) -> NDArray[np.bool_]:
+    """Boolean [n]: is the point on the Pareto front? Equal points all are. O(n x front), in order of the sum."""
+    n, m = costs.shape
+    keep = np.ones(n, dtype=bool)
+    if m == 1:
+        return costs[:, 0] == costs[:, 0].min(initial=np.inf)
+    order = np.lexsort(costs.T[::-1])
+    front = np.empty_like(costs)
+    size = 0
+    for index in order:
+        point = costs[index]
+        rivals = front[:size]
+        if size and bool(((rivals <= point).all(axis=1) & (rivals < point).any(axis=1)).any()):
+            keep[index] = False
+        else:
+            front[size] = point
+            size += 1
+    return keep
+
+
+def hypervolume(costs: Floats | Sequence[Sequence[float]], reference: Sequence[float]) -> float:
+    """The volume between minimised points [n, m] and the reference point: exact, by slicing the last objective.
+
+    O(n log n) for two objectives, O(n^2 log n) for three, and a factor n more for each further one.
+    """
+    points = np.asarray(costs, dtype=np.float64).reshape(-1, len(reference))
+    limit = np.asarray(reference, dtype=np.float64)
+    points = points[(points < limit).all(axis=1)]
+    return float(_volume(points, limit)) if len(points) else 0.0
+
+
+def _volume(points: Floats, limit: Floats) -> float:
+    if points.shape[1] == 1:
+        return float(limit[0] - points[:, 0].min())
+    if points.shape[1] == 2:
+        ordered = points[np.lexsort((points[:, 1], points[:, 0]))]
+        lowest = np.minimum.accumulate(ordered[:, 1])
+        above = np.concatenate(([limit[1]], lowest[:-1]))
+        return float(((limit[0] - ordered[:, 0]) * np.maximum(above - lowest, 0.0)).sum())
+    points = points[np.argsort(points[:, -1], kind="stable")]
+    total, flat = 0.0, points[:, :-1]
+    for i in range(len(points)):
+        top = points[i + 1, -1] if i + 1 < len(points) else limit[-1]
+        if top > points[i, -1]:
+            slab = flat[: i + 1]
+            total += _volume(slab[non_dominated(slab)], limit[:-1]) * (top - points[i, -1])
+    return total

@@ -1,0 +1,113 @@
+"""A run folder to look at: no lock, no driver, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from coevo.errors import InputError, RunFolderError
+from coevo.search import folder as folders
+from coevo.search import records, store
+from coevo.search.front import Archive, Front
+from coevo.search.objectives import Goals
+from coevo.search.problem import Problem
+from coevo.search.trial import Trial
+
+
+class Run:
+    """What a run folder says, while a driver writes it or after."""
+
+    def __init__(self, path: Path, config: dict[str, Any]):
+        self.path = path
+        self.config = config
+        self.goals = Goals(config["objectives"], config.get("constraints", {}))
+        self.space_id: str = config["recorded"]["space"]
+
+    @classmethod
+    def open(cls, path: Path | str) -> Run:
+        """RunFolderError where `path` holds no run, or one from a newer coevo."""
+        path = Path(path).absolute()
+        folders.check_run_folder(path)
+        store.open_for_reading(path / store.FILE).close()
+        config = folders.read_config(path)
+        for key in ("objectives", "recorded", "search"):
+            if key not in config:
+                raise RunFolderError(f"{path / folders.CONFIG} lacks [{key}]; it was not written by coevo, or altered")
+        return cls(path, config)
+
+    @property
+    def env(self) -> dict[str, Any]:
+        return folders.read_environment(self.path)
+
+    def rows(self) -> Iterator[store.Row]:
+        """Every event in order."""
+        database = store.open_for_reading(self.path / store.FILE)
+        try:
+            yield from store.read_rows(database)
+        finally:
+            database.close()
+
+    def trials(self) -> Iterator[Trial]:
+        """Every told trial in the order of the indices."""
+        return records.trials_of(self.rows(), self.space_id, self.goals, self.path)
+
+    def front(self) -> Front:
+        archive = Archive()
+        for trial in self.trials():
+            archive.add(trial)
+        return Front(self.goals, archive.trials)
+
+    def find(self, key: str) -> Trial:
+        """The trial whose key begins with `key` (at least 4 digits); InputError where none or several do."""
+        if len(key) < 4:
+            raise InputError(f"a key needs at least 4 digits, got {key!r}")
+        found = [trial for trial in self.trials() if trial.design.key.startswith(key.lower())]
+        if len(found) != 1:
+            what = "no trial" if not found else f"{len(found)} trials"
+            raise InputError(f"{what} in {self.path} has a key that begins with {key!r}")
+        return found[0]
+
+    def notes(self) -> list[dict[str, Any]]:
+        """What the study had to say: {"level", "text", "at"}."""
+        return [{**row.body, "at": row.at} for row in self.rows() if row.kind == "note"]
+
+    @property
+    def prepared(self) -> dict[str, Any]:
+        """{"artifacts": {name: {"path", "sha256"}}, "seconds"}; empty where nothing was prepared."""
+        for row in self.rows():
+            if row.kind == "prepared":
+                return row.body
+        return {}
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Counts, evaluator seconds, and how the last session ended (None: it did not, or still runs)."""
+        counts = {"asked": 0, "told": 0, "failed": 0, "infeasible": 0}
+        cost_s, finished, seconds = 0.0, None, 0.0
+        began: float | None = None
+        last = 0.0
+        for row in self.rows():
+            if row.kind == "started":
+                seconds += last - began if began is not None else 0.0
+                began, finished = row.at, None
+            elif row.kind == "asked":
+                counts["asked"] += 1
+            elif row.kind == "told":
+                counts["told"] += 1
+                cost_s += row.body["cost_s"]
+                if "failure" in row.body:
+                    counts["failed"] += 1
+                elif self.goals.score(row.body["metrics"]).violation > 0:
+                    counts["infeasible"] += 1
+            elif row.kind == "finished":
+                finished = row.body["reason"]
+            last = row.at
+        seconds += last - began if began is not None else 0.0
+        return {**counts, "cost_s": cost_s, "finished": finished, "seconds": seconds}
+
+    def problem(self) -> Problem:
+        """Loads the problem that this run searches, with its options."""
+        from coevo.search.registry import load_problem
+
+        return load_problem(self.config["problem"], self.config.get("options", {}))

@@ -1,0 +1,87 @@
+"""The contract between the study and whoever runs its evaluators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from coevo.search.evaluator import Candidate, Evaluator, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A batch on its way to a worker: a fixed range of the study's indices."""
+
+    id: int
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one candidate. `how` is "" for an undisturbed evaluation, else "retried", "timeout" or "lost"."""
+
+    index: int
+    outcome: Outcome
+    cost_s: float
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatorSource:
+    """How a worker gets its evaluator: by name where there is one, else the object itself, in memory.
+
+    Either `problem` (a registered name) with `options` and `stage`, or `attribute` ("module:attribute", an Evaluator
+    or a function of no arguments that makes one), or `instance`.
+    """
+
+    instance: Evaluator | None = None
+    problem: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    stage: int = 0
+    attribute: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSetup:
+    """What every worker is started with.
+
+    `logs` is a folder for the workers' standard output, or None to inherit. `cpus` is how many threads the numerical
+    libraries of a worker may take; it is fixed so that no outcome depends on how many workers share the machine.
+    """
+
+    source: EvaluatorSource
+    resources_timeout_s: float | None
+    batch: int
+    artifacts: Mapping[str, Path] = field(default_factory=dict)
+    device: str = "cpu"
+    seed: int = 0
+    logs: Path | None = None
+    cpus: int = 1
+
+
+class Runner(Protocol):
+    """Runs tasks. The study submits while `room() > 0`, then waits.
+
+    `start` returns when the first worker has set its evaluator up, or raises EvaluatorError with the worker's own
+    words. `wait` returns the results of every task that ended, at least one unless `timeout_s` passed first; a task's
+    results come together, one `Done` a candidate in their order. A lost or failed batch is retried one candidate at a
+    time inside the runner; only a candidate that loses its worker twice fails. `close` ends every worker; it may be
+    called twice, and `kill=True` does not wait for running evaluations.
+    """
+
+    name: str
+    workers: int
+
+    def start(self, setup: WorkerSetup) -> None: ...
+
+    def room(self) -> int:
+        """How many more tasks it wants now."""
+        ...
+
+    def submit(self, task: Task) -> None: ...
+
+    def wait(self, timeout_s: float | None = None) -> Sequence[tuple[Task, Sequence[Done]]]: ...
+
+    def close(self, kill: bool = False) -> None: ...

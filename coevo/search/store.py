@@ -1,0 +1,201 @@
+"""The truth of a study: one row an event in SQLite, written by the driver alone.
+
+Every committed row survives SIGKILL of the driver (WAL, synchronous=NORMAL). `durability="power"` also survives the
+loss of power (synchronous=FULL; a task's results share one commit). On a network file system, where WAL is unsafe, the
+journal is DELETE with FULL.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from coevo.errors import ConfigError, CorruptRun, RunFolderError
+
+FORMAT = 1
+FILE = "study.sqlite"
+_DURABILITIES = ("normal", "power")
+_NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "afs", "glusterfs")
+
+_INSERT = "INSERT INTO event (kind, trial, at, key, content) VALUES (?, ?, ?, ?, ?)"
+_dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+class Row(NamedTuple):
+    """One event: `kind` is "started", "asked", "told", "prepared", "note" or "finished"; `trial` its index or None.
+
+    An "asked" row has the design's `key`, and in `content` the canonical text of its answers with, before a line break,
+    its origin; the content of every other row is a JSON object, which `body` reads.
+    """
+
+    sequence: int
+    kind: str
+    trial: int | None
+    at: float  # seconds since the epoch
+    key: str | None
+    content: str
+
+    @property
+    def body(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.content)
+        except ValueError as problem:
+            raise CorruptRun(f"{FILE}: event {self.sequence} cannot be read ({problem})") from None
+        if not isinstance(found, dict):
+            raise CorruptRun(f"{FILE}: event {self.sequence} is no JSON object")
+        return found
+
+
+class Store:
+    """Appends events and reads them back in order. `path=None` keeps a private file that goes with the process."""
+
+    def __init__(self, path: Path | None, durability: str = "normal"):
+        if durability not in _DURABILITIES:
+            raise ConfigError(f"durability: expected 'normal' or 'power', got {durability!r}")
+        self.path = path
+        self.note: str | None = None
+        try:
+            # An empty name is SQLite's private temporary file: spilled to disk, so that it does not fill the memory.
+            self._database = sqlite3.connect("" if path is None else path, isolation_level=None, check_same_thread=False)
+            self._database.execute("PRAGMA cache_size=-2000")
+            self._begin(path, durability)
+        except sqlite3.DatabaseError as problem:
+            raise _explained(problem, path) from None
+        self._pending: list[tuple[str, int | None, float, str | None, str]] = []
+
+    def _begin(self, path: Path | None, durability: str) -> None:
+        execute = self._database.execute
+        if path is None:
+            execute("PRAGMA journal_mode=OFF")
+            execute("PRAGMA synchronous=OFF")
+        elif (kind := file_system(path.parent)).startswith(_NETWORK_FILE_SYSTEMS):
+            execute("PRAGMA journal_mode=DELETE")
+            execute("PRAGMA synchronous=FULL")
+            self.note = f"{path.parent} is on a network file system ({kind}): the slower DELETE journal keeps it safe"
+        else:
+            execute("PRAGMA journal_mode=WAL")
+            execute(f"PRAGMA synchronous={'FULL' if durability == 'power' else 'NORMAL'}")
+        version = execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            execute(
+                "CREATE TABLE IF NOT EXISTS event (sequence INTEGER PRIMARY KEY, kind TEXT NOT NULL, trial INTEGER, "
+                "at REAL NOT NULL, key TEXT, content TEXT NOT NULL)"
+            )
+            execute(f"PRAGMA user_version={FORMAT}")
+        else:
+            check_format(version, path)
+
+    def append(self, kind: str, trial: int | None, body: dict[str, Any]) -> None:
+        """Adds an event; `commit` makes it durable."""
+        self._pending.append((kind, trial, time.time(), None, _dumps(body)))
+
+    def append_asked(self, trial: int, key: str, content: str) -> None:
+        """Adds an "asked" event; `commit` makes it durable."""
+        self._pending.append(("asked", trial, time.time(), key, content))
+
+    def commit(self) -> None:
+        """Writes what was appended in one transaction. When it returns, the events survive the driver's death."""
+        if not self._pending:
+            return
+        try:
+            if len(self._pending) == 1:  # a single statement is a transaction of its own
+                self._database.execute(_INSERT, self._pending[0])
+            else:
+                self._database.execute("BEGIN")
+                self._database.executemany(_INSERT, self._pending)
+                self._database.execute("COMMIT")
+        except sqlite3.DatabaseError as problem:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise _explained(problem, self.path) from None
+        self._pending.clear()
+
+    def rows(self) -> Iterator[Row]:
+        """All committed events in order."""
+        yield from read_rows(self._database)
+
+    def close(self) -> None:
+        """Commits and closes; may be called twice."""
+        if self._database is not None:
+            self.commit()
+            self._database.close()
+            self._database = None  # type: ignore[assignment]
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """A connection that never writes, beside a driver that does."""
+    uri = path.resolve().as_uri()
+    try:
+        database = sqlite3.connect(f"{uri}?mode=ro", uri=True)
+        try:
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.OperationalError:
+            # A folder that may not be written cannot hold WAL's shared memory; with no log beside it nothing is missed.
+            if path.with_name(path.name + "-wal").exists():
+                raise
+            database.close()
+            database = sqlite3.connect(f"{uri}?immutable=1", uri=True)
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+        check_format(version, path)
+        return database
+    except sqlite3.DatabaseError as problem:
+        raise _explained(problem, path) from None
+
+
+def read_rows(database: sqlite3.Connection) -> Iterator[Row]:
+    """All events in order; CorruptRun names the row that cannot be read."""
+    sequence = 0
+    try:
+        for fields in database.execute("SELECT sequence, kind, trial, at, key, content FROM event ORDER BY sequence"):
+            row = Row._make(fields)
+            sequence = row.sequence
+            yield row
+    except sqlite3.DatabaseError as problem:
+        raise CorruptRun(f"{FILE}: the event after number {sequence} cannot be read ({problem})") from None
+
+
+def check_format(version: int, path: Path | None) -> None:
+    """Refuses a study file from a newer coevo, and one that is none."""
+    where = path.parent if path is not None else "this study"
+    if version > FORMAT:
+        raise RunFolderError(
+            f"{where} was written by a newer coevo (format {version}; this one reads up to {FORMAT}). "
+            "Update coevo: pip install -U coevo"
+        )
+    if version < 1:
+        raise RunFolderError(f"{where} holds a {FILE} that coevo did not write")
+
+
+def _explained(problem: sqlite3.DatabaseError, path: Path | None) -> Exception:
+    where = path.parent if path is not None else "the temporary folder"
+    text = str(problem)
+    if "readonly" in text or "unable to open" in text:
+        return RunFolderError(f"{where} cannot be written ({text}): give a folder that you may write, with --out")
+    if "full" in text:
+        return RunFolderError(f"{where}: the disk is full ({text}). What was told is safe; free some space and resume")
+    if "not a database" in text or "malformed" in text:
+        return CorruptRun(f"{where}/{FILE} is damaged ({text}); restore it from a copy")
+    if "locked" in text:
+        return RunFolderError(f"{where} is being written by another program ({text})")
+    return CorruptRun(f"{where}/{FILE}: {text}")
+
+
+def file_system(folder: Path) -> str:
+    """The type of the file system that holds `folder`, as Linux names it; "" where it cannot be told."""
+    try:
+        mounts = Path("/proc/mounts").read_text().splitlines()
+    except OSError:
+        return ""
+    best, kind = "", ""
+    target = str(folder.resolve())
+    for line in mounts:
+        fields = line.split()
+        point = fields[1].replace("\\040", " ")
+        inside = target == point or target.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, fields[2]
+    return kind

@@ -1,0 +1,28 @@
+"""A design at a stage with its outcome: what the store keeps and algorithms learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coevo.search.design import Design
+from coevo.search.evaluator import Outcome
+from coevo.search.objectives import Score
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """`index` counts asked designs from 0. `cost_s` is evaluator seconds; a cached outcome costs 0 and names its
+    source in `cached_from`. `score` is None where the trial failed. `how` says what befell its worker, where anything
+    did: "" (nothing), "retried", "timeout" or "lost"; only "" may be cached."""
+
+    index: int
+    design: Design
+    stage: str
+    outcome: Outcome
+    cost_s: float
+    evaluator: str
+    device: str
+    seed: int
+    score: Score | None = None
+    cached_from: int | None = None
+    how: str = ""

@@ -32,8 +32,8 @@ class Done:
 class EvaluatorSource:
     """How a worker gets its evaluator: by name where there is one, else the object itself, in memory.
 
-    Either `problem` (a registered name) with `options` and `stage`, or `attribute` ("module:attribute", an Evaluator
-    or a function of no arguments that makes one), or `instance`.
+    Either `problem` (a registered name) with `options` and `stage`, or `attribute` ("module:attribute", an Evaluator,
+    a function of no arguments that makes one, or a plain function of one value), or `instance`.
     """
 
     instance: Evaluator | None = None

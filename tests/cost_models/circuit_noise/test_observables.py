@@ -141,19 +141,19 @@ def test_barriers_and_final_measurements_are_no_gates(quito):
 
 
 def test_qubits_are_positions_at_the_end_after_routing(quito, exact):
-    """Logical 0 and 1 are no neighbours in this layout, so the transpiler moves them; the bits are 1, 0, 1."""
+    """Logical 0 and 1 are no neighbours in this layout, so the transpiler moves them; the bits end as 1, 0, 0."""
     from qiskit import transpile
 
     logical = QuantumCircuit(3)
     logical.x(0)
-    for a, b in ((0, 1), (1, 2), (0, 1)):
+    for a, b in ((1, 0), (2, 1), (1, 0)):
         logical.cx(a, b)
-    start = [0, 4, 2]
-    routed = transpile(logical, target=quito.target, initial_layout=start, optimization_level=0, seed_transpiler=5)
+    start = [4, 0, 2]
+    routed = transpile(logical, target=quito.target, initial_layout=start, optimization_level=0, seed_transpiler=0)
     final = routed.layout.final_index_layout()
-    assert routed.count_ops()["cx"] > 3
-    assert list(np.sign(exact(routed, quito, final))) == [-1, 1, -1]
-    assert list(np.sign(exact(routed, quito, start))) != [-1, 1, -1]
+    assert final != start
+    assert list(np.sign(exact(routed, quito, final))) == [-1, 1, 1]
+    assert list(np.sign(exact(routed, quito, start))) != [-1, 1, 1]
 
 
 def refused(circuit, message, device, qubits=(0,), **options):

@@ -42,7 +42,7 @@ MODULE_LEVEL: dict[str, set[str]] = {
     "coevo": set(),
     "coevo/cli": {"typer", "rich"},
     "coevo/config": {"pydantic", "tomli_w"},
-    "coevo/report": {"numpy", "plotly"},
+    "coevo/report": {"numpy", "plotly", "tomli_w"},
     "coevo/testing": {"numpy"},
     "coevo/search": {"numpy"},
     "coevo/search/runners": {"numpy", "cloudpickle"},
@@ -174,6 +174,14 @@ def test_importing_stays_light(module: str) -> None:
     assert done.returncode == 0, done.stderr
     heavy = set(done.stdout.split())
     assert not heavy, f"import {module} brings {sorted(heavy)}"
+
+
+def test_every_file_beside_the_sources_is_installed() -> None:
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    patterns = setuptools["package-data"]["*"]
+    others = [path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc", ".part"}]
+    left_out = [str(path.relative_to(ROOT)) for path in others if not any(map(path.match, patterns))]
+    assert not left_out, f"add to package-data in pyproject.toml: {left_out}"
 
 
 def test_pinned_versions_lie_within_the_supported_ranges() -> None:

@@ -11,6 +11,7 @@ Nothing in it names the host, a folder or a person.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import math
 import os
@@ -19,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -27,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+if importlib.util.find_spec("coevo") is None:  # a copy of the tree on a machine where nothing was installed
+    sys.path.insert(0, str(ROOT))
 
 
 def device(packages: Sequence[str] = ()) -> dict[str, Any]:
@@ -214,7 +218,10 @@ def _version(package: str) -> str | None:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return None
+        if package != "coevo":
+            return None
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return f"{project['version']} (not installed)"
 
 
 def _cpu_model() -> str:

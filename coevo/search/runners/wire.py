@@ -37,15 +37,15 @@ def load(payload: bytes) -> Any:
 def pack(candidates: Sequence[Candidate]) -> list[tuple[Any, ...]]:
     """Candidates as plain tuples: a fifth of the time that pickling the dataclasses takes."""
     return [
-        (c.index, c.key, c.value, c.seed, str(c.scratch), {name: str(path) for name, path in c.artifacts.items()})
+        (c.index, c.key, c.value, c.seed, str(c.designs_folder), {name: str(path) for name, path in c.artifacts.items()})
         for c in candidates
     ]
 
 
 def unpack(rows: Sequence[tuple[Any, ...]]) -> list[Candidate]:
     return [
-        Candidate(index, key, value, seed, Path(scratch), {name: Path(path) for name, path in artifacts.items()})
-        for index, key, value, seed, scratch, artifacts in rows
+        Candidate(index, key, value, seed, Path(folder), {name: Path(path) for name, path in artifacts.items()})
+        for index, key, value, seed, folder, artifacts in rows
     ]
 
 

@@ -13,22 +13,29 @@ from pathlib import Path
 from typing import Any
 
 from coevo.errors import ConfigError, CorruptRun, RunFolderError
+from coevo.search import lock
 from coevo.search import store as stores
-from coevo.search.lock import DriverLock
 
 CONFIG = "run.toml"
 ENVIRONMENT = "env.json"
 # What decides which designs are asked and what their numbers mean; the rest of run.toml may differ at a resume.
 _BINDING = ("problem", "options", "objectives", "constraints", "recorded")
+_OWN = {lock.FILE, CONFIG, ENVIRONMENT}
 _BUDGETS = ("trials", "seconds", "cost_s")
 
 
 class RunFolder:
-    """An open run folder, locked for this driver; or a private temporary one where `path` is None."""
+    """An open run folder, locked for this driver; or a private temporary one where `path` is None.
 
-    def __init__(self, path: Path | None, durability: str):
+    A new folder gets run.toml and env.json. In one that has them another study is refused with a ConfigError, and
+    `differences` says what changed in the environment.
+    """
+
+    def __init__(self, path: Path | None, durability: str, config: Mapping[str, Any], environment: Mapping[str, Any]):
+        stores.check_durability(durability)
+        self.differences: list[str] = []
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        self._lock: DriverLock | None = None
+        self._lock: lock.DriverLock | None = None
         self.is_private = path is None
         if path is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="coevo-", ignore_cleanup_errors=True)
@@ -37,27 +44,24 @@ class RunFolder:
             return
         self.path = path.absolute()
         _usable(self.path)
-        self._lock = DriverLock(self.path)
+        self._lock = lock.DriverLock(self.path)
         try:
+            # The configuration comes first: a store never stands without it, whenever the driver dies.
+            self._freeze(without_none(config), environment)
             self.store = stores.Store(self.path / stores.FILE, durability)
         except BaseException:
             self._lock.release()
             raise
 
-    def freeze(self, config: Mapping[str, Any], environment: Mapping[str, Any]) -> list[str]:
-        """Writes run.toml and env.json once. In a folder that has them: refuses another study with a ConfigError, and
-        returns what differs in the environment."""
-        if self.is_private:
-            return []
-        written = self.path / CONFIG
-        if not written.exists():
-            import tomli_w
+    def _freeze(self, config: dict[str, Any], environment: Mapping[str, Any]) -> None:
+        if (self.path / stores.FILE).exists():
+            _require_same(self.path, read_config(self.path), config)
+            self.differences = _differences(read_environment(self.path), environment)
+            return
+        import tomli_w
 
-            write_durably(self.path / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
-            write_durably(written, tomli_w.dumps(without_none(config)))
-            return []
-        _require_same(self.path, read_config(self.path), without_none(config))
-        return _differences(read_environment(self.path), environment)
+        write_durably(self.path / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
+        write_durably(self.path / CONFIG, tomli_w.dumps(config))
 
     def close(self) -> None:
         """Closes the store and lets the lock go; may be called twice."""
@@ -72,7 +76,7 @@ def _usable(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise RunFolderError(f"{path} is a file; a run needs a folder of its own")
     if path.is_dir() and not (path / stores.FILE).exists():
-        strangers = sorted(entry.name for entry in path.iterdir() if entry.name != "driver.lock")
+        strangers = sorted({entry.name for entry in path.iterdir() if not entry.name.endswith(".part")} - _OWN)
         if strangers:
             raise RunFolderError(
                 f"{path} is not empty and no run folder (it holds {', '.join(strangers[:3])}); give a new folder"

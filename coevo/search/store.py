@@ -54,8 +54,7 @@ class Store:
     """Appends events and reads them back in order. `path=None` keeps a private file that goes with the process."""
 
     def __init__(self, path: Path | None, durability: str = "normal"):
-        if durability not in _DURABILITIES:
-            raise ConfigError(f"durability: expected 'normal' or 'power', got {durability!r}")
+        check_durability(durability)
         self.path = path
         self.note: str | None = None
         try:
@@ -124,6 +123,12 @@ class Store:
             self.commit()
             self._database.close()
             self._database = None  # type: ignore[assignment]
+
+
+def check_durability(durability: str) -> None:
+    """ConfigError for anything but "normal" and "power"."""
+    if durability not in _DURABILITIES:
+        raise ConfigError(f"durability: expected 'normal' or 'power', got {durability!r}")
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:

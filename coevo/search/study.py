@@ -78,19 +78,19 @@ class Study:
         self._artifacts: dict[str, Path] | None = None
         self._prepared_row: dict[str, Any] | None = None
         self._exhausted: Exhausted | None = None
-        self._stop = False
+        self._stop = self._said_all_failed = False
         self._needed = self.goals.needed
         self.told = self.failed = self.infeasible = 0
         self.cost_s = self._seconds_before = 0.0
         self._began: float | None = None
-        self._folder = RunFolder(Path(folder) if folder is not None else None, durability)
+        self.config = self._configuration(settings)
+        path = Path(folder) if folder is not None else None
+        self._folder = RunFolder(path, durability, self.config, environment.describe() if path is not None else {})
         self._designs_folder = self._folder.path / "designs"
+        self._notes = [
+            f"the environment differs from the one this run began in: {change}" for change in self._folder.differences
+        ]
         try:
-            self.config = self._configuration(settings)
-            self._notes = [
-                f"the environment differs from the one this run began in: {change}"
-                for change in self._folder.freeze(self.config, environment.describe())
-            ]
             self._recall()
         except BaseException:
             self._folder.close()
@@ -154,7 +154,7 @@ class Study:
             raise InputError(f"design {index} is not waiting for an outcome (asked so far: {self._schedule.asked})")
         outcome = result if isinstance(result, Outcome) else Outcome(metrics=result)
         trial = self._record(Done(index, outcome, cost_s), None)
-        self._folder.store.commit()
+        self._commit(trial)
         return trial
 
     def prepare(self) -> Mapping[str, Path]:
@@ -243,10 +243,8 @@ class Study:
             if outstanding:
                 for task, results in self._runner.wait():
                     outstanding -= 1
-                    values = {candidate.index: candidate for candidate in task.candidates}
-                    for done in results:
-                        self._record(done, values[done.index])
-                self._folder.store.commit()
+                    candidates_of = {candidate.index: candidate for candidate in task.candidates}
+                    self._commit(*[self._record(done, candidates_of[done.index]) for done in results])
 
     def _budget_spent(self, trials: int | None, seconds: float | None, cost_s: float | None, began: float) -> str:
         if self._stop:
@@ -270,8 +268,14 @@ class Study:
             if design is None:
                 break
             batch.append(self._candidate(index, design))
-        left = [candidate for candidate in batch if not self._from_cache(candidate, first)]
-        self._folder.store.commit()
+        left, cached = [], []
+        for candidate in batch:
+            trial = self._from_cache(candidate, first)
+            if trial is None:
+                left.append(candidate)
+            else:
+                cached.append(trial)
+        self._commit(*cached)
         return left
 
     def _interrupted_batches(self) -> list[list[Candidate]]:
@@ -279,8 +283,11 @@ class Study:
         batches: dict[int, list[Candidate]] = {}
         for index in sorted(self._open_designs):
             candidate = self._candidate(index, self._open_designs[index])
-            if not self._from_cache(candidate, index - index % self._schedule.batch):
+            trial = self._from_cache(candidate, index - index % self._schedule.batch)
+            if trial is None:
                 batches.setdefault(index // self._schedule.batch, []).append(candidate)
+            else:
+                self._commit(trial)
         return list(batches.values())
 
     def _submit(self, candidates: list[Candidate]) -> None:
@@ -324,13 +331,12 @@ class Study:
             index, key, self.space.build(design), derived_seed(self.seed, key), self._designs_folder
         )
 
-    def _from_cache(self, candidate: Candidate, first: int) -> bool:
+    def _from_cache(self, candidate: Candidate, first: int) -> Trial | None:
         key = self._schedule.cache_key(candidate)
         source = self._schedule.cached(key, first) if key is not None else None
         if source is None:
-            return False
-        self._record(Done(candidate.index, source.outcome, 0.0), candidate, cached_from=source.index)
-        return True
+            return None
+        return self._record(Done(candidate.index, source.outcome, 0.0), candidate, cached_from=source.index)
 
     def _record(self, done: Done, candidate: Candidate | None, cached_from: int | None = None) -> Trial:
         design = self._open_designs.pop(done.index)
@@ -358,11 +364,17 @@ class Study:
         cache_key = self._schedule.cache_key(candidate) if candidate is not None and not done.how else None
         self._folder.store.append("told", done.index, records.told_body(trial, folder, cache_key))
         self._count(trial, cache_key)
-        if self._listeners:
-            self._emit(Told(trial))
-        if self.told == self.failed == EARLY_FAILURES:
-            self._note("warning", f"the first {EARLY_FAILURES} trials all failed; the last one: {outcome.failure}")
         return trial
+
+    def _commit(self, *trials: Trial) -> None:
+        """Makes what was recorded durable, and only then says so."""
+        self._folder.store.commit()
+        for trial in trials:
+            if self._listeners:
+                self._emit(Told(trial))
+        if trials and self.failed == self.told >= EARLY_FAILURES and not self._said_all_failed:
+            self._said_all_failed = True
+            self._note("warning", f"the first {self.told} trials all failed; the last one: {trials[-1].outcome.failure}")
 
     def _count(self, trial: Trial, cache_key: str | None) -> None:
         self.told += 1

@@ -1,10 +1,10 @@
 """The conformance kit for spaces and evaluators that live outside coevo. Call it from your own tests.
 
-    from coevo.testing import check_evaluator, check_space
+from coevo.testing import check_evaluator, check_space
 
-    def test_my_space():
-        check_space(my_space)
-        check_evaluator(MyEvaluator(), my_space)
+def test_my_space():
+    check_space(my_space)
+    check_evaluator(MyEvaluator(), my_space)
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def check_space(space: Space, samples: int = 100, seed: int = 0, max_rejection_r
         space.grow(Draw(stream(seed, "rejection", index))).refusal is not None for index in range(10 * samples)
     ) / (10 * samples)
     assert refused <= max_rejection_rate, (
-        f"{refused:.1%} of random designs are refused; let build() ask only what fits, or return Violation(reason, amount)"
+        f"{refused:.1%} of random designs are refused; let build() ask only what fits, or return "
+        "Violation(reason, amount)"
     )
     born = 0
     for index in range(samples):
@@ -64,7 +65,9 @@ def check_space(space: Space, samples: int = 100, seed: int = 0, max_rejection_r
             _check_design(space, child)
     assert born or not samples, "no crossover and no mutation gave a valid child"
     counts = [len(design.answers) for design in designs]
-    return SpaceReport(samples, len({design.key for design in designs}), refused, born / samples, (min(counts), max(counts)))
+    return SpaceReport(
+        samples, len({design.key for design in designs}), refused, born / samples, (min(counts), max(counts))
+    )
 
 
 def _check_design(space: Space, design: Design) -> None:
@@ -131,7 +134,9 @@ def check_evaluator(
             _compare(evaluator, candidate, one, other, relative_tolerance, "in a batch and alone")
         for candidate in candidates:
             key = evaluator.cache_key(candidate.value)
-            assert key is None or isinstance(key, str), f"{evaluator.label}: cache_key must be a text or None, got {key!r}"
+            assert key is None or isinstance(key, str), (
+                f"{evaluator.label}: cache_key must be a text or None, got {key!r}"
+            )
     return together
 
 

@@ -14,7 +14,7 @@ from coevo import Space, Study
 from coevo.search.run import Run
 
 TRIALS = 160
-DRIVER = '''
+DRIVER = """
 import hashlib, random, sys, time
 from coevo import Space, Study
 
@@ -26,7 +26,8 @@ def build(pick):
 def evaluate(value):
     time.sleep(random.SystemRandom().uniform(0, NAP_S))  # completion comes shuffled
     widths, layout, rate = value
-    return {"accuracy": sum(widths) ** 0.5 - abs(rate - 0.1) * layout[0], "cost": sum(w * w for w in widths) + layout[1]}
+    accuracy = sum(widths) ** 0.5 - abs(rate - 0.1) * layout[0]
+    return {"accuracy": accuracy, "cost": sum(w * w for w in widths) + layout[1]}
 
 def told(event):
     if type(event).__name__ == "Told":
@@ -38,13 +39,20 @@ with Study(Space("deep/v1", build), evaluate, objectives={"accuracy": "max", "co
            folder=sys.argv[1]) as study:
     study.listen(told)
     study.run(trials=TRIALS)
-'''
+"""
 
 
 def script(algorithm="nsga2", runner="local", workers=1, nap_s=0.004):
     options = {"sample": 5} if algorithm == "regularized_evolution" else {}
     text = DRIVER
-    values = {"NAP_S": nap_s, "ALGORITHM": algorithm, "OPTIONS": options, "RUNNER": runner, "WORKERS": workers, "TRIALS": TRIALS}
+    values = {
+        "NAP_S": nap_s,
+        "ALGORITHM": algorithm,
+        "OPTIONS": options,
+        "RUNNER": runner,
+        "WORKERS": workers,
+        "TRIALS": TRIALS,
+    }
     for name, value in values.items():
         text = text.replace(name, repr(value))
     return text
@@ -52,7 +60,9 @@ def script(algorithm="nsga2", runner="local", workers=1, nap_s=0.004):
 
 def start(folder, text):
     return subprocess.Popen(
-        [sys.executable, "-c", text, str(folder)], stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", text, str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
 

@@ -1,5 +1,6 @@
 """The algorithms: never a design twice, exhaustion, constraint domination, and that evolution beats chance."""
 
+import itertools
 import random
 
 import numpy as np
@@ -19,7 +20,7 @@ def trap(bits):
 
 
 def two_goals(bits):
-    return {"ones": sum(bits), "changes": sum(a != b for a, b in zip(bits, bits[1:], strict=False))}
+    return {"ones": sum(bits), "changes": sum(a != b for a, b in itertools.pairwise(bits))}
 
 
 def search(space, evaluate, objectives, trials, **options):
@@ -31,7 +32,9 @@ def search(space, evaluate, objectives, trials, **options):
 @pytest.mark.parametrize("name", sorted(ALGORITHMS))
 def test_no_design_is_asked_twice_and_a_small_space_is_used_up(name):
     space = Space(
-        "small/v1", lambda pick: [pick.integer(f"i{k}", 0, 3) for k in range(3)], lambda row: "odd" if sum(row) % 2 else None
+        "small/v1",
+        lambda pick: [pick.integer(f"i{k}", 0, 3) for k in range(3)],
+        lambda row: "odd" if sum(row) % 2 else None,
     )
     study, _ = search(space, lambda row: {"sum": sum(row)}, {"sum": "max"}, 1000, algorithm=name)
     keys = [trial.design.key for trial in study.trials()]
@@ -44,8 +47,16 @@ def test_evolution_beats_random_search_on_every_seed(name):
     for seed in range(3):
         best = {}
         for algorithm in (name, "random"):
-            options = {"population": 30} if algorithm == "nsga2" else {"population": 30, "sample": 10} if algorithm != "random" else {}
-            _, front = search(BITS, trap, {"score": "max"}, 600, algorithm=algorithm, algorithm_options=options, seed=seed)
+            options = (
+                {"population": 30}
+                if algorithm == "nsga2"
+                else {"population": 30, "sample": 10}
+                if algorithm != "random"
+                else {}
+            )
+            _, front = search(
+                BITS, trap, {"score": "max"}, 600, algorithm=algorithm, algorithm_options=options, seed=seed
+            )
             best[algorithm] = front.best().outcome.metrics["score"]
         assert best[name] > best["random"]
 
@@ -64,7 +75,11 @@ def test_exhaustive_search_refuses_real_numbers():
 
 def test_hard_constraints_hold_on_the_front_and_violators_lead_to_them():
     study, front = search(
-        BITS, two_goals, {"ones": "max", "changes": "max"}, 600, constraints={"ones": "<= 6", "changes": ">= 11"},
+        BITS,
+        two_goals,
+        {"ones": "max", "changes": "max"},
+        600,
+        constraints={"ones": "<= 6", "changes": ">= 11"},
         algorithm_options={"population": 40},
     )
     assert len(front) >= 1
@@ -84,7 +99,13 @@ def test_soft_constraints_may_be_broken_and_pull_all_the_same():
 
 def test_regularized_evolution_forgets_the_old():
     study, _ = search(
-        BITS, trap, {"score": "max"}, 200, algorithm="regularized_evolution", algorithm_options={"population": 20, "sample": 5}, lag=0
+        BITS,
+        trap,
+        {"score": "max"},
+        200,
+        algorithm="regularized_evolution",
+        algorithm_options={"population": 20, "sample": 5},
+        lag=0,
     )
     assert [trial.index for trial in study.algorithm.members] == list(range(179, 199))
 
@@ -101,7 +122,9 @@ def test_rare_valid_designs_are_found_by_climbing_and_evolved():
         lambda pick: [pick.integer(f"i{k}", 0, 20) for k in range(8)],
         lambda row: None if sum(row) == 13 else Violation("off", abs(sum(row) - 13)),
     )
-    study, front = search(space, lambda row: {"first": row[0]}, {"first": "max"}, 150, algorithm_options={"population": 20})
+    study, front = search(
+        space, lambda row: {"first": row[0]}, {"first": "max"}, 150, algorithm_options={"population": 20}
+    )
     assert study.told == 150 and front.best().outcome.metrics["first"] >= 9
 
 
@@ -109,11 +132,21 @@ def test_rare_valid_designs_are_found_by_climbing_and_evolved():
     ("algorithm", "options", "error", "message"),
     [
         ("nsga", {}, UnknownName, "unknown algorithm 'nsga'. Did you mean 'nsga2'"),
-        ("nsga2", {"populaton": 3}, UnknownName, "unknown option 'populaton' in algorithm 'nsga2'. Did you mean 'population'"),
+        (
+            "nsga2",
+            {"populaton": 3},
+            UnknownName,
+            "unknown option 'populaton' in algorithm 'nsga2'. Did you mean 'population'",
+        ),
         ("nsga2", {"population": 1}, ConfigError, "population: expected a whole number of at least 2, got 1"),
         ("nsga2", {"mutation": 2.0}, ConfigError, "mutation is a probability"),
         ("nsga2", {"real_crossover": "sbxx"}, UnknownName, "Did you mean 'sbx'"),
-        ("regularized_evolution", {"population": 5, "sample": 9}, ConfigError, "must not be larger than the population"),
+        (
+            "regularized_evolution",
+            {"population": 5, "sample": 9},
+            ConfigError,
+            "must not be larger than the population",
+        ),
         ("random", {"population": 5}, UnknownName, "unknown option 'population' in algorithm 'random'"),
     ],
 )

@@ -49,7 +49,7 @@ def test_the_network_space_keeps_the_contract():
 def test_a_design_holds_what_was_asked_and_nothing_else():
     for i in range(100):
         design = NETWORK.sample(stream(0, i))
-        blocks, layout, rate = NETWORK.build(design)
+        blocks, layout, _rate = NETWORK.build(design)
         names = [name for name, _ in design.answers]
         assert len([name for name in names if name.startswith("kind")]) == len(blocks)
         assert len([name for name in names if name.startswith("width")]) == sum(kind != "skip" for kind, _ in blocks)
@@ -128,7 +128,11 @@ def test_enumeration_walks_every_leaf_once():
 
 
 def test_counting_is_exact_where_it_can_be():
-    space = Space("binary/v1", lambda pick: [pick.one(f"b{i}", (0, 1)) for i in range(12)], lambda row: "no" if sum(row) % 2 else None)
+    space = Space(
+        "binary/v1",
+        lambda pick: [pick.one(f"b{i}", (0, 1)) for i in range(12)],
+        lambda row: "no" if sum(row) % 2 else None,
+    )
     count = space.count()
     assert count.exact and count.designs == 2**11 and count.valid_share == 0.5
 
@@ -150,14 +154,14 @@ def test_a_real_number_has_no_end_of_designs():
 
 
 def test_keys_are_the_same_in_every_process():
-    script = (
-        "from coevo import Design; "
-        "print(Design('s/v1', [('a', 1), ('b', (1, 'x', None, True)), ('c', 0.1)]).key)"
-    )
+    script = "from coevo import Design; print(Design('s/v1', [('a', 1), ('b', (1, 'x', None, True)), ('c', 0.1)]).key)"
     keys = {
         subprocess.run(
-            [sys.executable, "-c", script], env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
-            capture_output=True, text=True, check=True,
+            [sys.executable, "-c", script],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         for seed in ("0", "1", "random")
     }

@@ -48,14 +48,16 @@ def test_resuming_goes_on_where_it_stopped(finished):
 
 
 def test_the_trials_read_back_are_the_trials_told(tmp_path):
-    with Study(LINE, lambda x: {"y": x} if x % 3 else {}, objectives={"y": "max"}, folder=tmp_path / "r", runner="inline") as one:
+    with Study(
+        LINE, lambda x: {"y": x} if x % 3 else {}, objectives={"y": "max"}, folder=tmp_path / "r", runner="inline"
+    ) as one:
         told = []
         one.listen(lambda event: told.append(event.trial) if type(event).__name__ == "Told" else None)
         one.run(trials=40)
     back = list(Run.open(tmp_path / "r").trials())
-    assert [(t.index, t.design, t.design.origin, t.outcome.metrics, t.outcome.failure, t.score, t.seed) for t in back] == [
-        (t.index, t.design, t.design.origin, t.outcome.metrics, t.outcome.failure, t.score, t.seed) for t in told
-    ]
+    assert [
+        (t.index, t.design, t.design.origin, t.outcome.metrics, t.outcome.failure, t.score, t.seed) for t in back
+    ] == [(t.index, t.design, t.design.origin, t.outcome.metrics, t.outcome.failure, t.score, t.seed) for t in told]
 
 
 def test_another_study_in_the_same_folder_is_refused(finished):
@@ -91,8 +93,11 @@ def test_a_second_driver_in_another_process_is_refused(finished):
             "except RunFolderError as problem:\n    print('refused:', problem)\n"
         )
         done = subprocess.run(
-            [sys.executable, "-c", script, str(finished)], capture_output=True, text=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, check=True,
+            [sys.executable, "-c", script, str(finished)],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            check=True,
         )
     assert f"driven by process {os.getpid()}" in done.stdout
 
@@ -122,7 +127,9 @@ def test_a_run_from_a_newer_version(finished):
     with sqlite3.connect(finished / store.FILE) as database:
         database.execute("PRAGMA user_version=99")
     for opening in (lambda: Run.open(finished), lambda: study(finished)):
-        with pytest.raises(RunFolderError, match=r"written by a newer coevo \(format 99; this one reads up to 1\). Update"):
+        with pytest.raises(
+            RunFolderError, match=r"written by a newer coevo \(format 99; this one reads up to 1\). Update"
+        ):
             opening()
 
 
@@ -140,7 +147,9 @@ def test_a_damaged_row_is_named(finished):
         list(Run.open(finished).trials())
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere; test_cli covers the message with a full device")
+@pytest.mark.skipif(
+    os.geteuid() == 0, reason="root may write everywhere; test_cli covers the message with a full device"
+)
 def test_a_read_only_folder(finished):
     finished.chmod(0o500)
     try:

@@ -164,7 +164,7 @@ def test_the_lag_must_leave_room_for_a_batch():
         inline(Batched(), lag=3)
     notes = []
     study = Study(LINE, Batched(), objectives={"y": "max"}, lag=7, workers=4, algorithm="nsga2")
-    study.listen(lambda event: notes.append(event))
+    study.listen(notes.append)
     assert study._schedule.warnings(4) == [
         "4 workers x batches of 8 exceed lag + 1 = 8: at most 1 of the workers have work at any time. "
         "Set lag to at least 31, better twice that, for all of them"
@@ -292,9 +292,11 @@ def test_an_interrupted_prepare_is_called_again_with_its_folder(tmp_path):
         path.write_text("5")
         return {"offset": path}
 
-    with pytest.raises(KeyboardInterrupt):
-        with Study(problem([], prepare), runner="inline", folder=tmp_path / "run") as study:
-            study.run(trials=5)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        Study(problem([], prepare), runner="inline", folder=tmp_path / "run") as study,
+    ):
+        study.run(trials=5)
     with Study(problem([], prepare), runner="inline", folder=tmp_path / "run") as study:
         study.run(trials=5)
         assert study.told == 5

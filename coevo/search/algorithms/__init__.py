@@ -23,7 +23,9 @@ def make_algorithm(algorithm: str | Algorithm, options: Mapping[str, Any] | None
     """The algorithm of this name with these options; unknown names and options are refused with the nearest one."""
     if isinstance(algorithm, Algorithm):
         if options:
-            raise unknown_name("option", next(iter(options)), (), f"an algorithm that is already made ({algorithm.name})")
+            raise unknown_name(
+                "option", next(iter(options)), (), f"an algorithm that is already made ({algorithm.name})"
+            )
         return algorithm
     if algorithm not in ALGORITHMS:
         raise unknown_name("algorithm", algorithm, ALGORITHMS)

@@ -1,0 +1,75 @@
+"""The several ways of saying what is searched and who judges, read into one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from coevo.errors import ConfigError, InputError
+from coevo.search.evaluator import Candidate, Context, Evaluator, FunctionEvaluator, Outcome
+from coevo.search.objectives import Constraint, Goals
+from coevo.search.problem import Problem, Stage
+from coevo.search.runners.base import EvaluatorSource
+from coevo.search.space import Space
+
+Judge = Evaluator | type[Evaluator] | Callable[[Any], Any] | str | None
+
+
+def settle(
+    subject: Problem | Space,
+    evaluate: Judge,
+    objectives: Mapping[str, str] | None,
+    constraints: Mapping[str, str] | Sequence[Constraint],
+) -> tuple[Goals, Problem, EvaluatorSource]:
+    """The goals, a problem with one stage, and how workers get its evaluator."""
+    if isinstance(subject, Problem):
+        if evaluate is not None:
+            raise ConfigError("a Problem brings its evaluators; give `evaluate` only together with a Space")
+        if len(subject.stages) != 1:
+            raise ConfigError(
+                f"problem {subject.name!r} has {len(subject.stages)} stages; this version evaluates exactly one"
+            )
+        goals = Goals(objectives or subject.objectives, constraints)
+        if subject.loaded_as:
+            return goals, subject, EvaluatorSource(problem=subject.loaded_as, options=subject.options)
+        return goals, subject, EvaluatorSource(instance=subject.stages[0].evaluator)
+    if not isinstance(subject, Space):
+        raise ConfigError(f"expected a Problem or a Space, got {type(subject).__name__}")
+    if objectives is None:
+        raise ConfigError("a Space needs objectives, for example objectives={'accuracy': 'max'}")
+    goals = Goals(objectives, constraints)
+    evaluator = _evaluator(evaluate, goals)
+    problem = Problem(
+        subject.id, subject, (Stage("full", evaluator),), {o.metric: o.direction for o in goals.objectives}
+    )
+    source = EvaluatorSource(attribute=evaluate) if isinstance(evaluate, str) else EvaluatorSource(instance=evaluator)
+    return goals, problem, source
+
+
+def _evaluator(judge: Judge, goals: Goals) -> Evaluator:
+    if isinstance(judge, str):
+        from coevo.search.registry import load_attribute
+
+        judge = load_attribute(judge)
+    if isinstance(judge, type) and issubclass(judge, Evaluator):
+        judge = judge()
+    if isinstance(judge, Evaluator):
+        return judge
+    metrics = dict.fromkeys(goals.needed, "")
+    if judge is None:
+        return ByHand(metrics)
+    if not callable(judge):
+        raise ConfigError(f"expected an Evaluator or a function of one value, got {type(judge).__name__}")
+    return FunctionEvaluator(judge, metrics)
+
+
+class ByHand(Evaluator):
+    """Stands where the caller asks and tells."""
+
+    id = "by-hand"
+
+    def __init__(self, metrics: Mapping[str, str]):
+        self.metrics = metrics
+
+    def evaluate(self, candidates: Sequence[Candidate], context: Context) -> list[Outcome]:
+        raise InputError("this study has no evaluator: use ask() and tell(), or give it one")

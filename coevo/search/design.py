@@ -60,7 +60,9 @@ class Design:
     def answers(self) -> tuple[tuple[str, Any], ...]:
         if self._answers is None:
             pairs = json.loads(self._text or "[]")
-            answers = [(name, freeze(answer, name) if type(answer) in (list, dict) else answer) for name, answer in pairs]
+            answers = [
+                (name, freeze(answer, name) if type(answer) in (list, dict) else answer) for name, answer in pairs
+            ]
             object.__setattr__(self, "_answers", tuple(answers))
         return self._answers  # type: ignore[return-value]
 

@@ -67,7 +67,7 @@ class Count:
 
 
 class _Dive:
-    """A random descent; `weight` is one over its probability (Knuth 1975, Estimating the efficiency of backtracking)."""
+    """A random descent; `weight` is one over its probability (Knuth 1975, on backtrack programs)."""
 
     def __init__(self, rng: Any):
         self.rng, self.weight, self.reals = rng, 1.0, 0
@@ -97,9 +97,8 @@ def count(space: Space, bound: int, dives: int, seed: int) -> Count:
     mean = math.fsum(samples) / dives
     spread = 1.96 * math.sqrt(math.fsum((x - mean) ** 2 for x in samples) / max(dives - 1, 1) / dives)
     if max(mean, 1.0) <= 20 * bound:  # the estimate may be far off: try to walk the space all the same
-        total = good = 0
-        for grown in leaves(space):
-            total += 1
+        good = 0
+        for total, grown in enumerate(leaves(space), start=1):
             good += grown.refusal is None
             if total > bound:
                 break

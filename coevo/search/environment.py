@@ -13,9 +13,18 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGES = (
-    "coevo numpy scipy torch triton safetensors qiskit qiskit-aer qiskit-ibm-runtime mlxtend cloudpickle ray cmaes "
-    "pydantic plotly"
-).split()
+    "coevo",
+    "numpy",
+    "scipy",
+    "torch",
+    "triton",
+    "safetensors",
+    "qiskit",
+    "qiskit-aer",
+    "qiskit-ibm-runtime",
+    "mlxtend",
+    "cloudpickle",
+)
 
 
 @cache

@@ -37,7 +37,9 @@ class Front:
         if metric not in names:
             raise unknown_name("objective", metric, names)
         column = names.index(metric)
-        return min(self.trials, key=lambda t: (t.score.costs[column], t.score.costs, t.index) if t.score else (0, (), 0))
+        return min(
+            self.trials, key=lambda t: (t.score.costs[column], t.score.costs, t.index) if t.score else (0, (), 0)
+        )
 
     def table(self) -> list[dict[str, Any]]:
         """A row a trial: key, index, its metrics and its answers, as plain JSON."""
@@ -46,7 +48,7 @@ class Front:
                 "key": trial.design.key,
                 "index": trial.index,
                 "metrics": dict(trial.outcome.metrics),
-                "answers": {name: answer for name, answer in trial.design.answers},
+                "answers": dict(trial.design.answers),
             }
             for trial in self.trials
         ]

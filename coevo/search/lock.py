@@ -21,7 +21,7 @@ class DriverLock:
         self._file: IO[str] | None = None
         path = folder / FILE
         try:
-            file = open(path, "a+", encoding="utf-8")
+            file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (open for as long as the lock is held)
         except OSError as problem:
             raise RunFolderError(
                 f"{folder} cannot be written ({problem.strerror}): give a folder that you may write, with --out"

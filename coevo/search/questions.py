@@ -30,14 +30,14 @@ class Items:
 
     __slots__ = ("answers", "plain", "positions", "values")
 
-    def __init__(self, options: Iterable[Any], where: str, noun: str):
+    def __init__(self, options: Any, where: str, noun: str):
         if isinstance(options, (set, frozenset)):
             raise SpaceError(
                 f"{where}: the {noun} are a set, whose order differs between processes; "
                 f"expected an ordered sequence. Use sorted(...) or a list"
             )
         if isinstance(options, (str, bytes)) or not isinstance(options, (Sequence, range)):
-            if not hasattr(options, "tolist"):  # NumPy arrays are sequences in all but name
+            if isinstance(options, (str, bytes)) or not hasattr(options, "tolist"):  # arrays are sequences but for name
                 raise SpaceError(
                     f"{where}: expected a list or tuple of {noun}, got {type(options).__name__} {options!r}"
                 )

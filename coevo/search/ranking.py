@@ -42,10 +42,11 @@ def domination(costs: Floats, violations: Floats) -> NDArray[np.bool_]:
     # i dominates j where it is no worse everywhere and j is not no worse everywhere.
     pareto = no_worse & ~no_worse.T
     if not violations.any():
-        return pareto  # type: ignore[no-any-return]
+        return pareto
     less = violations[:, None] < violations[None, :]
     equal = violations[:, None] == violations[None, :]
-    return less | (equal & pareto)
+    dominating: NDArray[np.bool_] = less | (equal & pareto)
+    return dominating
 
 
 def ranks(costs: Floats, violations: Floats) -> NDArray[np.int64]:
@@ -118,7 +119,8 @@ def non_dominated(costs: Floats) -> NDArray[np.bool_]:
     n, m = costs.shape
     keep = np.ones(n, dtype=bool)
     if m == 1:
-        return costs[:, 0] == costs[:, 0].min(initial=np.inf)
+        keep[:] = costs[:, 0] == costs[:, 0].min(initial=np.inf)
+        return keep
     order = np.lexsort(costs.T[::-1])
     front = np.empty_like(costs)
     size = 0

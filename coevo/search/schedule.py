@@ -100,6 +100,7 @@ class Schedule:
             return []
         busy = max((self.lag + 1) // self.batch, 1)
         return [
-            f"{workers} workers x batches of {self.batch} exceed lag + 1 = {self.lag + 1}: at most {busy} of the workers "
-            f"have work at any time. Set lag to at least {workers * self.batch - 1}, better twice that, for all of them"
+            f"{workers} workers x batches of {self.batch} exceed lag + 1 = {self.lag + 1}: at most {busy} of the "
+            f"workers have work at any time. Set lag to at least {workers * self.batch - 1}, better twice that, for "
+            "all of them"
         ]

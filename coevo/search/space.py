@@ -147,7 +147,9 @@ class Space:
             reasons,
         )
 
-    def child(self, rng: Stream, variation: Variation, mother: Design, father: Design | None, origin: Origin) -> Design | None:
+    def child(
+        self, rng: Stream, variation: Variation, mother: Design, father: Design | None, origin: Origin
+    ) -> Design | None:
         """A valid child of one parent (mutation) or two (crossover, then mutation); None where repair did not help."""
         grown = self.grow(Breed(mother.answers, father.answers if father else None, rng, variation), origin)
         if grown.refusal is None:
@@ -157,9 +159,7 @@ class Space:
             return None
         return self._climb(grown, rng, self.climb_steps_of_a_child, Counter(), origin)
 
-    def _climb(
-        self, start: Grown, rng: Stream, steps: int, reasons: Counter[str], origin: Origin
-    ) -> Design | None:
+    def _climb(self, start: Grown, rng: Stream, steps: int, reasons: Counter[str], origin: Origin) -> Design | None:
         """Mutates towards a smaller violation; ties are accepted, so that a plateau can be crossed."""
         variation, here = Variation(), start
         for _ in range(steps):

@@ -19,7 +19,19 @@ from coevo.errors import ConfigError, CorruptRun, RunFolderError
 FORMAT = 1
 FILE = "study.sqlite"
 _DURABILITIES = ("normal", "power")
-_NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "afs", "glusterfs")
+_NETWORK_FILE_SYSTEMS = (
+    "nfs",
+    "cifs",
+    "smb",
+    "9p",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "ceph",
+    "fuse.sshfs",
+    "afs",
+    "glusterfs",
+)
 
 _INSERT = "INSERT INTO event (kind, trial, at, key, content) VALUES (?, ?, ?, ?, ?)"
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -59,7 +71,9 @@ class Store:
         self.note: str | None = None
         try:
             # An empty name is SQLite's private temporary file: spilled to disk, so that it does not fill the memory.
-            self._database = sqlite3.connect("" if path is None else path, isolation_level=None, check_same_thread=False)
+            self._database = sqlite3.connect(
+                "" if path is None else path, isolation_level=None, check_same_thread=False
+            )
             self._database.execute("PRAGMA cache_size=-2000")
             self._begin(path, durability)
         except sqlite3.DatabaseError as problem:

@@ -20,9 +20,9 @@ from coevo.errors import CoevoError, InputError
 from coevo.search import environment
 from coevo.search.design import Design
 from coevo.search.folder import sha256, sync, without_none
+from coevo.search.preparation import check as check_prepared
 from coevo.search.problem import Problem, WorkContext
 from coevo.search.run import Run
-from coevo.search.study import check_prepared
 from coevo.search.trial import Trial
 
 DESIGN, MEASUREMENTS, README, SUMS = "design.json", "measurements.json", "README.txt", "SHA256SUMS"

@@ -12,9 +12,9 @@ from coevo.search import records, store
 from coevo.search.design import Design
 from coevo.search.export import DESIGN, MEASUREMENTS, SUMS, listed_files
 from coevo.search.folder import sha256
+from coevo.search.preparation import check as check_prepared
 from coevo.search.problem import Problem
 from coevo.search.run import Run
-from coevo.search.study import check_prepared
 
 SHOWN = 20
 """How many problems of one kind are told one by one."""

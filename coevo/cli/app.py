@@ -1,0 +1,179 @@
+"""The subcommands and their help. Each imports what it needs when it runs, so that `coevo --help` is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coevo.cli.guard import Guard
+
+EPILOG = """Exit codes: 0 done; 1 failed, or verify found something wrong; 2 bad input (nothing was written);
+3 the budget ended and no design is feasible; 4 interrupted, `coevo resume` goes on. COEVO_DEBUG=1 shows tracebacks."""
+
+app = typer.Typer(
+    name="coevo",
+    cls=Guard,
+    help="Search networks, quantum circuits and the hardware under them with one evolutionary loop.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a key; may be repeated. Values are TOML, or plain words."
+    ),
+]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Import the code that the folder itself names (module:attribute)."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from coevo import __version__
+
+        typer.echo(f"coevo {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog=EPILOG)
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The experiment.")],
+    runner: Annotated[str | None, typer.Option(help="Who runs the evaluations: local (processes) or inline.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="How many at once.")] = None,
+    sets: Sets = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The run folder; runs/<date>-<name>-<4 hex> otherwise.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run an experiment: prepare, search, report, export the best design."""
+    from coevo.cli.running import run_file
+
+    run_file(file, _with(sets, runner, workers), out, as_json)
+
+
+@app.command(epilog=EPILOG)
+def resume(
+    run: RunArgument,
+    runner: Annotated[str | None, typer.Option(help="Go on with another runner.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Go on with another number of workers.")] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another budget (search.trials=2000) or another key of [run]."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with an interrupted run, or with a finished one under a larger budget."""
+    from coevo.cli.running import resume_run
+
+    resume_run(run, _with(sets, runner, workers), as_json)
+
+
+@app.command()
+def spaces(as_json: AsJson = False) -> None:
+    """List the problems that are installed."""
+    from coevo.cli.looking import show_spaces
+
+    show_spaces(as_json)
+
+
+@app.command()
+def show(
+    problem: Annotated[str, typer.Argument(metavar="PROBLEM", help="A name of `coevo spaces`, or module:attribute.")],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="OPTION=VALUE", help="An option of the problem; may be repeated."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Describe a problem: options, metrics, choices, size, how many random designs are valid, a sample."""
+    from coevo.cli.looking import show_problem
+
+    show_problem(problem, sets or [], as_json)
+
+
+@app.command()
+def front(run: RunArgument, as_json: AsJson = False) -> None:
+    """Print the front of a run, finished or not."""
+    from coevo.cli.looking import show_front
+
+    show_front(run, as_json)
+
+
+@app.command()
+def explain(
+    run: RunArgument,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A design's key or its beginning, or 'best'.")],
+    trust: Trust = False,
+    as_json: AsJson = False,
+) -> None:
+    """Explain a design: answers, metrics, ancestors, why it failed, what befell its worker."""
+    from coevo.cli.explaining import explain_design
+
+    explain_design(run, key, trust, as_json)
+
+
+@app.command()
+def report(run: RunArgument, trust: Trust = False, as_json: AsJson = False) -> None:
+    """Write the run's report: one HTML file that needs no network."""
+    from coevo.cli.taking import make_report
+
+    make_report(run, trust, as_json)
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A design's key or its beginning, or 'best'.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder to make.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a design out, ready to be used without coevo's run folder."""
+    from coevo.cli.taking import export_key
+
+    export_key(run, key, out, as_json)
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="RUN|DIR", help="A run folder or an exported design.")],
+    trust: Trust = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a run folder or an exported design against its digests; exit code 1 where something is wrong."""
+    from coevo.cli.taking import verify_folder
+
+    verify_folder(path, trust, as_json)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what coevo finds here: devices, extras, SQLite, the file system, exposure."""
+    from coevo.cli.doctor import examine
+
+    examine(as_json)
+
+
+def _with(sets: list[str] | None, runner: str | None, workers: int | None) -> list[str]:
+    """The options that have a name of their own are overrides like any other."""
+    named = [("runner", runner), ("workers", workers)]
+    return [*(sets or []), *(f"run.{name}={value}" for name, value in named if value is not None)]

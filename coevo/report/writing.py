@@ -1,0 +1,116 @@
+"""From a run folder to RUN/report/index.html."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from coevo.report.data import DOMINATED, FRONT, Table, tabulate
+from coevo.report.page import Drawing, Page, render
+from coevo.search.folder import without_none, write_durably
+from coevo.search.front import Archive
+from coevo.search.objectives import Goals
+from coevo.search.problem import Problem
+from coevo.search.run import Run
+
+DRAWN = 6
+
+
+def write_report(run: Run, problem: Problem | None = None, note: str = "") -> Path:
+    """Writes the report and returns its path. Without the problem there are no drawings and no units, and `note` says
+    why."""
+    path = run.path / "report" / "index.html"
+    path.parent.mkdir(exist_ok=True)
+    write_durably(path, render(page_of(run, problem, note)))
+    return path
+
+
+def page_of(run: Run, problem: Problem | None = None, note: str = "") -> Page:
+    """Everything that the page shows."""
+    from coevo import __version__
+
+    units = dict(run.config.get("units", {}))
+    if problem is not None:
+        units |= {name: unit for stage in problem.stages for name, unit in stage.evaluator.metrics.items()}
+    trials = list(run.trials())
+    archive = Archive()
+    for trial in trials:
+        archive.add(trial)
+    table = tabulate(trials, archive.trials, run.goals, units)
+    drawings, drawing_note = _drawings(table, problem)
+    return Page(
+        title=str(run.config["problem"]),
+        table=table,
+        config=run.config,
+        env=run.env,
+        status=run.status,
+        toml=experiment_toml(run.config),
+        folder=str(run.path),
+        written=time.strftime("%Y-%m-%d %H:%M"),
+        version=__version__,
+        description=problem.description if problem else "",
+        notes=run.notes(),
+        drawings=drawings,
+        drawing_note=drawing_note if problem else f"No drawings: {note or 'the problem was not loaded'}.",
+    )
+
+
+def experiment_toml(config: Mapping[str, Any]) -> str:
+    """The experiment file that gives this run again: what run.toml holds, without what it merely records."""
+    import tomli_w
+
+    kept = {
+        name: config[name]
+        for name in ("problem", "options", "objectives", "constraints", "search", "run")
+        if config.get(name)
+    }
+    return tomli_w.dumps(without_none(kept))
+
+
+def best_rows(table: Table, goals: Goals) -> list[tuple[int, str]]:
+    """A few designs of the front that are worth a picture, with what each is: the best by each objective and the one
+    nearest to all of the best values; with one objective, the best few."""
+    rows = list(table.front)
+    if not rows:
+        return []
+    if len(goals.objectives) == 1:
+        feasible = [row for row, state in enumerate(table.states) if state in (FRONT, DOMINATED)]
+        ordered = sorted(feasible, key=lambda row: _costs(table, row, goals))
+        return [(row, f"{'Best' if place == 0 else f'No. {place + 1}'}") for place, row in enumerate(ordered[:3])]
+    costs = {row: _costs(table, row, goals) for row in rows}
+    chosen: dict[int, list[str]] = {}
+    for place, goal in enumerate(goals.objectives):
+        best = min(rows, key=lambda row: (costs[row][place], costs[row]))
+        chosen.setdefault(best, []).append(f"best {goal.metric}")
+    lows = [min(cost[place] for cost in costs.values()) for place in range(len(goals.objectives))]
+    spans = [max(cost[place] for cost in costs.values()) - low for place, low in enumerate(lows)]
+
+    def distance(row: int) -> float:
+        return sum(
+            ((cost - low) / span) ** 2 for cost, low, span in zip(costs[row], lows, spans, strict=True) if span > 0
+        )
+
+    chosen.setdefault(min(rows, key=distance), []).append("compromise: nearest to the best of all objectives")
+    return [(row, "; ".join(words).capitalize()) for row, words in list(chosen.items())[:DRAWN]]
+
+
+def _costs(table: Table, row: int, goals: Goals) -> tuple[float, ...]:
+    metrics = table.trials[row].outcome.metrics
+    return tuple(
+        -metrics[goal.metric] if goal.direction == "max" else metrics[goal.metric] for goal in goals.objectives
+    )
+
+
+def _drawings(table: Table, problem: Problem | None) -> tuple[list[Drawing], str]:
+    if problem is None or problem.draw is None:
+        return [], ""
+    drawings = []
+    for row, caption in best_rows(table, table.goals):
+        try:
+            body = str(problem.draw(problem.space.build(table.trials[row].design)))
+            drawings.append(Drawing(row, caption, body))
+        except Exception as error:  # a drawing is a courtesy: a failure of somebody's code must not cost the report
+            drawings.append(Drawing(row, caption, problem=f"{type(error).__name__}: {error}"))
+    return drawings, ""

@@ -1,0 +1,1 @@
+"""Design spaces, a package each. Search finds them by the entry-point group `coevo.spaces`, never by an import."""

@@ -1,0 +1,31 @@
+"""Co-search of a variational circuit and its qubit mapping (QuantumNAS, HPCA 2022), under a device's noise.
+
+`problem(**options)` is the door; `Options` says what can be set. Nothing heavy is imported before it is needed: the
+space itself needs no Qiskit, evaluating and exporting do (extra `quantum`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from coevo.spaces.quantumnas.definition import problem as problem
+    from coevo.spaces.quantumnas.options import Options as Options
+    from coevo.spaces.quantumnas.space import CoDesign as CoDesign
+
+_HOMES = {"CoDesign": "space", "Options": "options", "problem": "definition"}
+
+__all__ = ["CoDesign", "Options", "problem"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str] | None] = {
 QISKIT = {"qiskit", "qiskit_aer", "qiskit_ibm_runtime"}
 MODULE_LEVEL: dict[str, set[str]] = {
     "coevo": set(),
-    "coevo/cli": {"typer", "rich"},
+    "coevo/cli": {"typer", "rich", "pydantic"},
     "coevo/config": {"pydantic", "tomli_w"},
     "coevo/report": {"numpy", "plotly", "tomli_w"},
     "coevo/testing": {"numpy"},

@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from operator import mul
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ OPTIONS = (0, 1, 2, 3, 4)
 POPULATION = 100
 PEER_CAP_S = 45.0
 OUR_CAP_S = 150.0
+WARM_UP_CAP_S = 3.0
 SEED = 0
 WEIGHTS = {
     "a": [1.0 + math.modf(0.6180339887 * i)[0] for i in range(200)],
@@ -170,7 +171,7 @@ def measure(case: Case) -> dict[str, Any]:
         return measure_reopening(case)
     if case.kind == "memory":
         return measure_memory(case)
-    one_run(case, 2 * POPULATION)
+    one_run(replace(case, cap_s=WARM_UP_CAP_S), 2 * POPULATION)
     if case.kind == "flat":
         return measure_flatness(case)
     runs = [one_run(case, case.trials) for _ in range(case.repeats)]
@@ -314,7 +315,7 @@ def main() -> int:
         times[case.system, case.choices, case.trials] = found
         row = [case.system, case.choices, case.trials, found["cpu_ms"]["median"], found["wall_ms"]["median"]]
         rows.append([*row, found["cpu_ms"]["repeats"], found["stopped"] and f"{found['trials_done']} done"])
-        print(_bench.table(["system", "choices", "trials", "cpu ms", "wall ms", "runs", "time cap"], rows[-1:]))
+        print(f"{case.system}, {case.choices} choices, {case.trials} trials: {row[3]:.4g} ms CPU", flush=True)
     result.measurements["time"] = [
         {"system": system, "choices": choices, "trials": trials, **found}
         for (system, choices, trials), found in times.items()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coevo.errors import EvaluatorError
+from coevo.errors import ConfigError, EvaluatorError
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What one evaluation needs. `timeout_s` is for one candidate; a batch gets it once a member."""
+    """What one worker needs. `timeout_s` is for one candidate; a batch gets it once a member. The local runner gives
+    its workers `cpus` threads, holds each to `memory_gb` of data, and does not share out `gpus`: it has the machine's.
+    """
 
     cpus: int = 1
     gpus: float = 0.0
@@ -122,10 +125,32 @@ class FunctionEvaluator(Evaluator):
         self.metrics = dict(metrics)
 
     def evaluate(self, candidates: Sequence[Candidate], context: Context) -> list[Outcome]:
-        return [_as_outcome(self.function(candidate.value)) for candidate in candidates]
+        return [as_outcome(self.function(candidate.value)) for candidate in candidates]
 
 
-def _as_outcome(result: Any) -> Outcome:
+def as_evaluator(judge: Any, metrics: Mapping[str, str], where: str = "evaluate") -> Evaluator:
+    """An evaluator from what a user may give: one, its class, a function of no arguments that makes one, or a plain
+    function of one value, which then has these metrics. ConfigError for anything else."""
+    if isinstance(judge, type) and issubclass(judge, Evaluator):
+        judge = judge()
+    elif not isinstance(judge, (type, Evaluator)) and callable(judge):
+        judge = FunctionEvaluator(judge, metrics) if _takes_a_value(judge) else judge()
+    if not isinstance(judge, Evaluator):
+        raise ConfigError(f"{where}: expected an Evaluator or a function of one value, got {type(judge).__name__}")
+    return judge
+
+
+def _takes_a_value(function: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # builtins without a signature
+        return True
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return any(parameter.kind in kinds and parameter.default is inspect.Parameter.empty for parameter in parameters)
+
+
+def as_outcome(result: Any) -> Outcome:
+    """What an evaluation returned, as an Outcome; anything but one or a mapping of metrics has failed."""
     if isinstance(result, Outcome):
         return result
     if isinstance(result, Mapping):

@@ -300,6 +300,8 @@ class Study:
                 batch=self._schedule.batch,
                 artifacts=self.artifacts,
                 seed=self.seed,
+                cpus=self.evaluator.resources.cpus,
+                memory_gb=self.evaluator.resources.memory_gb,
                 logs=None if self._folder.is_private else self.folder / "workers",
             )
             self._runner.start(setup)

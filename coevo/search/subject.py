@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from coevo.errors import ConfigError, InputError
-from coevo.search.evaluator import Candidate, Context, Evaluator, FunctionEvaluator, Outcome
+from coevo.search.evaluator import Candidate, Context, Evaluator, Outcome, as_evaluator
 from coevo.search.objectives import Constraint, Goals
 from coevo.search.problem import Problem, Stage
 from coevo.search.runners.base import EvaluatorSource
@@ -51,16 +51,8 @@ def _evaluator(judge: Judge, goals: Goals) -> Evaluator:
         from coevo.search.registry import load_attribute
 
         judge = load_attribute(judge)
-    if isinstance(judge, type) and issubclass(judge, Evaluator):
-        judge = judge()
-    if isinstance(judge, Evaluator):
-        return judge
     metrics = dict.fromkeys(goals.needed, "")
-    if judge is None:
-        return ByHand(metrics)
-    if not callable(judge):
-        raise ConfigError(f"expected an Evaluator or a function of one value, got {type(judge).__name__}")
-    return FunctionEvaluator(judge, metrics)
+    return ByHand(metrics) if judge is None else as_evaluator(judge, metrics)
 
 
 class ByHand(Evaluator):

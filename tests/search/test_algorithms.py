@@ -69,7 +69,7 @@ def test_exhaustive_search_finds_the_true_front():
 
 
 def test_exhaustive_search_refuses_real_numbers():
-    with pytest.raises(InputError, match="'x' has no end of values.*use 'nsga2' or 'random'"):
+    with pytest.raises(InputError, match=r"'x' has no end of values.*use 'nsga2' or 'random'"):
         Study(Space("r/v1", lambda pick: pick.real("x", 0, 1)), objectives={"a": "min"}, algorithm="exhaustive")
 
 

@@ -250,7 +250,7 @@ def test_a_space_that_breaks_the_rules_is_named(build, message):
 
 
 def test_a_check_that_returns_something_else_is_named():
-    with pytest.raises(SpaceError, match="check must return None, a reason .* got False"):
+    with pytest.raises(SpaceError, match=r"check must return None, a reason .* got False"):
         Space("bad/v1", lambda pick: 1, lambda value: False).sample(stream(0))
 
 

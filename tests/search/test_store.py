@@ -63,9 +63,9 @@ def test_the_trials_read_back_are_the_trials_told(tmp_path):
 def test_another_study_in_the_same_folder_is_refused(finished):
     with pytest.raises(ConfigError, match=r"holds another study: search.seed was 0, now 1"):
         study(finished, seed=1)
-    with pytest.raises(ConfigError, match="search.population was 100, now 50"):
+    with pytest.raises(ConfigError, match=r"search.population was 100, now 50"):
         study(finished, algorithm_options={"population": 50})
-    with pytest.raises(ConfigError, match="objectives.y was 'max', now 'min'"):
+    with pytest.raises(ConfigError, match=r"objectives.y was 'max', now 'min'"):
         Study(LINE, lambda x: {"y": x}, objectives={"y": "min"}, folder=finished, runner="inline")
     study(finished).close()
 
@@ -164,7 +164,7 @@ def test_a_read_only_database_is_explained(finished, monkeypatch):
         raise sqlite3.OperationalError("attempt to write a readonly database")
 
     monkeypatch.setattr(store.sqlite3, "connect", refuse)
-    with pytest.raises(RunFolderError, match="cannot be written.*give a folder that you may write"):
+    with pytest.raises(RunFolderError, match=r"cannot be written.*give a folder that you may write"):
         study(finished)
 
 
@@ -173,7 +173,7 @@ def test_a_full_disk_is_explained_and_what_was_told_is_safe(tmp_path):
         driver.run(trials=20)
         pages = driver._folder.store._database.execute("PRAGMA page_count").fetchone()[0]
         driver._folder.store._database.execute(f"PRAGMA max_page_count={pages}")  # SQLite's own way to a full disk
-        with pytest.raises(RunFolderError, match="the disk is full.*What was told is safe"):
+        with pytest.raises(RunFolderError, match=r"the disk is full.*What was told is safe"):
             driver.run(trials=5000)
         driver._folder.store._pending.clear()
     with study(tmp_path / "run") as again:

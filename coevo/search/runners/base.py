@@ -49,6 +49,7 @@ class WorkerSetup:
 
     `logs` is a folder for the workers' standard output, or None to inherit. `cpus` is how many threads the numerical
     libraries of a worker may take; it is fixed so that no outcome depends on how many workers share the machine.
+    A worker that wants more data than `memory_gb` gets a MemoryError, which fails its candidate.
     """
 
     source: EvaluatorSource
@@ -59,6 +60,7 @@ class WorkerSetup:
     seed: int = 0
     logs: Path | None = None
     cpus: int = 1
+    memory_gb: float | None = None
 
 
 class Runner(Protocol):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from coevo.errors import EvaluatorError, InputError
-from coevo.search.evaluator import Candidate, Context, Evaluator, FunctionEvaluator, Outcome, _as_outcome
+from coevo.search.evaluator import Candidate, Context, Evaluator, Outcome, as_evaluator, as_outcome
 from coevo.search.runners.base import EvaluatorSource, WorkerSetup
 
 LONGEST_REASON = 500  # characters of an exception's message that go into a trial; the log holds the whole
@@ -74,7 +73,7 @@ def _checked(evaluator: Evaluator, returned: Any, expected: int) -> list[Outcome
     elif len(returned) != expected:
         reason = f"{_name(evaluator)} returned {_count(len(returned), 'outcome')} for {_count(expected, 'candidate')}"
     else:
-        return [_sound(_as_outcome(item)) for item in returned]
+        return [_sound(as_outcome(item)) for item in returned]
     return [Outcome.failed(reason)] * expected
 
 
@@ -104,23 +103,12 @@ def _load(source: EvaluatorSource) -> Evaluator:
     elif source.attribute is not None:
         from coevo.search.registry import load_attribute
 
-        found = load_attribute(source.attribute)
-        if not isinstance(found, Evaluator) and callable(found):
-            found = FunctionEvaluator(found, {}) if _is_of_a_value(found) else found()
+        found = as_evaluator(load_attribute(source.attribute), {}, _describe(source))
     else:
         raise EvaluatorError("an EvaluatorSource needs one of instance, problem or attribute; all three are None")
     if not isinstance(found, Evaluator):
         raise EvaluatorError(f"{_describe(source)}: expected an Evaluator, got {type(found).__name__}")
     return found
-
-
-def _is_of_a_value(function: Callable[..., Any]) -> bool:
-    """Whether this is itself the plain function of one value, not one of no arguments that makes an evaluator."""
-    if isinstance(function, type):
-        return False
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = inspect.signature(function).parameters.values()
-    return any(parameter.kind in kinds and parameter.default is inspect.Parameter.empty for parameter in parameters)
 
 
 def _describe(source: EvaluatorSource) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import faulthandler
 import io
 import os
+import resource
 import select
 import signal
 import socket
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str]) -> None:
             stream.reconfigure(line_buffering=True)  # a killed worker must not take its last words with it
     try:
         setup = _read(payload)
+        _limit_memory(setup.memory_gb)
         evaluator, context = set_up(setup)
     except CoevoError as error:
         log(error)
@@ -73,6 +75,13 @@ def _read(payload: bytes) -> WorkerSetup:
     except Exception as error:
         raise EvaluatorError(f"the evaluator cannot be loaded in a worker process: {one_line(error)}") from error
     return setup
+
+
+def _limit_memory(memory_gb: float | None) -> None:
+    # RLIMIT_DATA counts private memory that is written, so that libraries which reserve address space still start.
+    if memory_gb is not None:
+        limit = int(memory_gb * 2**30)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _serve(

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 import coevo
+from coevo import Space, Study
 from coevo.errors import ConfigError, EvaluatorError, UnknownName
 from coevo.search import runners
-from coevo.search.evaluator import Candidate, Evaluator, FunctionEvaluator, Outcome
+from coevo.search.evaluator import Candidate, Evaluator, FunctionEvaluator, Outcome, Resources
 from coevo.search.runners import InlineRunner, LocalRunner, Task, make_runner
 
 SOURCE = Path(coevo.__file__).parents[1]
@@ -169,7 +170,7 @@ def test_an_evaluator_by_problem_name(runner, setup_of, drive, package, tmp_path
 def test_what_is_no_evaluator_is_refused(setup_of, package):
     package("mine3", ATTRIBUTES)
     runner = LocalRunner()
-    with pytest.raises(EvaluatorError, match="the evaluator 'mine3:nothing': expected an Evaluator, got int"):
+    with pytest.raises(ConfigError, match="the evaluator 'mine3:nothing': expected an Evaluator or a function"):
         runner.start(setup_of(attribute="mine3:nothing"))
     with pytest.raises(UnknownName, match=r"unknown attribute 'mak' in 'mine3:mak'\. Did you mean 'make'"):
         runner.start(setup_of(attribute="mine3:mak"))
@@ -357,3 +358,19 @@ def test_importing_the_runners_brings_no_cloudpickle():
     code = "import sys, coevo.search.runners; print('cloudpickle' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=SOURCE)
     assert done.stdout.strip() == "False"
+
+
+def test_a_worker_is_held_to_its_memory():
+    class Greedy(Evaluator):
+        id, metrics = "greedy", {"y": ""}
+        resources = Resources(memory_gb=1.0)
+
+        def evaluate(self, candidates, context):
+            return [Outcome({"y": float(len(bytearray(c.value * 2**20)))}) for c in candidates]
+
+    space = Space("sizes/v1", lambda pick: pick.one("mib", (1, 3000)))
+    with Study(space, Greedy(), objectives={"y": "max"}, algorithm="exhaustive") as study:
+        study.run(trials=2)
+        small, large = study.trials()
+    assert small.outcome.metrics == {"y": 2**20}
+    assert large.outcome.failure.startswith("MemoryError")

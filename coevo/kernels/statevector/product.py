@@ -35,5 +35,5 @@ def product_states(inputs: Real, rotations: Sequence[Rotation], n_qubits: int) -
             raise InputError(f"expected a rotation rx, ry or rz, got {name!r}")
     states = np.ones((samples, 1), dtype=complex)
     for qubit in range(n_qubits):  # qubit 0 is the least significant bit
-        states = (qubits[qubit, :, :, None] * states[:, None, :]).reshape(samples, -1)
+        states = (qubits[qubit, :, :, None] * states[:, None, :]).reshape(samples, 2 ** (qubit + 1))
     return states

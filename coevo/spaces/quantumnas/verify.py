@@ -12,7 +12,7 @@ from qiskit import QuantumCircuit, qasm3, qpy
 from qiskit.quantum_info import Statevector
 
 from coevo.cost_models.circuit_noise import encoded_states, expectations, noisy_observables
-from coevo.errors import missing_extra
+from coevo.errors import InputError, missing_extra
 from coevo.hardware.quantum import QuantumDevice
 from coevo.kernels.statevector import expectations_z, product_states, run_gates
 from coevo.spaces.quantumnas.data import ENCODER, N_QUBITS
@@ -51,7 +51,7 @@ def verify_folder(options: Options, folder: Path) -> list[str]:
     kept = circuits["isa.qpy"].layout
     if kept is None or kept.initial_index_layout(filter_ancillas=True) != layout["initial"]:
         wrong.append("isa.qpy: its layout is not the one of layout.json")
-    return wrong + _noisy_differences(options, circuits["isa.qpy"], layout, inputs, examples)
+    return wrong or _noisy_differences(options, circuits["isa.qpy"], layout, inputs, examples)
 
 
 _CIRCUITS = ("circuit.qpy", "circuit.qasm3", "isa.qpy", "isa.qasm3")
@@ -177,7 +177,10 @@ def _noisy_differences(
         else:
             part.append(instruction)
     values = {p: inputs[:, int(p.name.strip("x[]"))] for p in encoder.parameters}
-    logits = expectations(noisy_observables(body, device), encoded_states(encoder, device, values))
+    try:
+        logits = expectations(noisy_observables(body, device), encoded_states(encoder, device, values))
+    except InputError as error:
+        return [f"isa.qpy: {error}"]
     told = np.array([example["noisy_logits"] for example in examples])
     difference = float(np.abs(logits - told).max())
     return [] if difference <= TOLERANCE else [f"examples.json: isa.qpy gives noisy logits {difference:.1e} away"]

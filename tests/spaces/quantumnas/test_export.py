@@ -1,0 +1,155 @@
+"""An exported folder: whole, read back, and every tampering noticed. Test images are read once, at the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from qiskit import qpy
+from safetensors.numpy import load_file, save_file
+
+from coevo.search.problem import WorkContext
+from coevo.spaces.quantumnas import data, export
+
+FILES = {
+    "circuit.qasm3",
+    "circuit.qpy",
+    "drawing.svg",
+    "examples.json",
+    "isa.qasm3",
+    "isa.qpy",
+    "layout.json",
+    "weights.safetensors",
+}
+
+
+@pytest.fixture(scope="module")
+def exported(small_problem, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    answers = {"layout": [4, 1, 0, 3], "blocks": 2, "block0.u3": 4, "block0.cu3": 3, "block1.u3": 2, "block1.cu3": 4}
+    design, steps = small_problem.space.design(answers), []
+    reads = []
+    real = data.read_test_images
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "read_test_images", lambda options: (reads.append(steps[-1]), real(options))[1])
+        measured = small_problem.export(design, WorkContext(folder, 0, progress=lambda *step: steps.append(step)))
+    return folder, measured, steps, reads
+
+
+@pytest.fixture
+def copy(exported, tmp_path):
+    return shutil.copytree(exported[0], tmp_path / "copy")
+
+
+def test_everything_is_there(exported):
+    folder, measured, steps, _ = exported
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert {"noisy_test_accuracy", "noise_free_test_accuracy", "noisy_validation_accuracy"} <= set(measured)
+    assert all(isinstance(value, float) for value in measured.values())
+    assert measured["test_images"] == 100 and measured["parameters"] == 39
+    done, total, text = steps[-1]
+    assert done == total and text == "exported"
+    assert [step[0] for step in steps] == sorted(step[0] for step in steps)
+
+
+def test_the_test_images_are_read_once_after_training(exported):
+    _, _, _, reads = exported
+    assert [text for _, _, text in reads] == ["testing"]
+
+
+def test_it_reads_back(small_problem, exported):
+    assert small_problem.verify(exported[0]) == []
+
+
+def test_the_same_seed_exports_the_same(small_problem, exported, tmp_path):
+    design = small_problem.space.design(
+        {"layout": [4, 1, 0, 3], "blocks": 2, "block0.u3": 4, "block0.cu3": 3, "block1.u3": 2, "block1.cu3": 4}
+    )
+    assert small_problem.export(design, WorkContext(tmp_path, 0)) == exported[1]
+    for name in ("weights.safetensors", "isa.qasm3", "layout.json", "drawing.svg"):
+        assert (tmp_path / name).read_bytes() == (exported[0] / name).read_bytes()
+
+
+def test_isa_keeps_its_inputs_open_and_its_weights_bound(exported):
+    with (exported[0] / "isa.qpy").open("rb") as handle:
+        circuit = qpy.load(handle)[0]
+    assert sorted(p.name for p in circuit.parameters) == sorted(f"x[{pixel}]" for pixel in range(16))
+    with (exported[0] / "circuit.qpy").open("rb") as handle:
+        circuit = qpy.load(handle)[0]
+    assert {p.name.partition("[")[0] for p in circuit.parameters} == {"x", "theta"}
+
+
+def test_the_last_example_is_measured_as_told_with_nothing_of_ours(exported):
+    """A user's own way: Qiskit reads isa.qasm3, binds an image and asks Aer."""
+    from qiskit import qasm3
+    from qiskit_aer import AerSimulator
+
+    from coevo.hardware.quantum import QuantumDevice
+
+    folder = exported[0]
+    example = json.loads((folder / "examples.json").read_text())["images"][-1]
+    circuit = qasm3.loads((folder / "isa.qasm3").read_text())
+    values = {p: example["x"][int(p.name.strip("_").rpartition("_")[2])] for p in circuit.parameters}
+    noise = QuantumDevice.from_name("FakeQuitoV2").noise_model
+    shots = 40_000
+    bound = circuit.assign_parameters(values)
+    counts = AerSimulator(noise_model=noise, seed_simulator=1).run(bound, shots=shots).result().get_counts()
+    for qubit in range(4):
+        mean = sum((1 - 2 * int(bits[3 - qubit])) * count for bits, count in counts.items()) / shots
+        assert mean == pytest.approx(example["noisy_logits"][qubit], abs=5 / shots**0.5)
+
+
+def _change_json(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def _turn_an_angle(folder):
+    theta = load_file(folder / "weights.safetensors")["theta"]
+    theta[0, 0] += 1e-3
+    save_file({"theta": theta}, folder / "weights.safetensors")
+
+
+def _drop_a_weight(folder):
+    theta = load_file(folder / "weights.safetensors")["theta"]
+    save_file({"theta": np.ascontiguousarray(theta[1:])}, folder / "weights.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("tamper", "says"),
+    [
+        (_turn_an_angle, "circuit.qpy: its state has fidelity|examples.json: the noise-free logits"),
+        (_drop_a_weight, r"expected theta of shape \(13, 3\), got \(12, 3\)"),
+        (lambda f: shutil.copy(f / "circuit.qpy", f / "isa.qpy"), "isa.qpy: it measures"),
+        (lambda f: shutil.copy(f / "isa.qasm3", f / "circuit.qasm3"), "circuit.qasm3: it measures"),
+        (lambda f: (f / "isa.qpy").write_bytes(b"QISKIT\x07"), "isa.qpy: ValueError: expected QPY of version 13"),
+        (lambda f: (f / "isa.qpy").unlink(), "the folder cannot be read"),
+        (lambda f: (f / "isa.qasm3").write_text("OPENQASM 3.0; nonsense"), "isa.qasm3"),
+        (lambda f: (f / "isa.qasm3").write_text((f / "isa.qasm3").read_text().replace("sx $1", "x $1", 1)), "fidelity"),
+        (lambda f: (f / "weights.safetensors").write_bytes(b"no"), "the folder cannot be read.*weights.safetensors"),
+        (lambda f: _change_json(f / "layout.json", lambda c: c["initial"].reverse()), "layout"),
+        (lambda f: _change_json(f / "layout.json", lambda c: c["final"].reverse()), "isa.qpy: it measures"),
+        (
+            lambda f: _change_json(f / "layout.json", lambda c: c["device"].update(calibration_sha256="0")),
+            "calibration",
+        ),
+        (
+            lambda f: _change_json(f / "examples.json", lambda c: c["images"][4]["noisy_logits"].reverse()),
+            "examples.json: isa.qpy gives noisy logits .* away",
+        ),
+        (
+            lambda f: _change_json(f / "examples.json", lambda c: c["images"][6]["noise_free_logits"].reverse()),
+            "examples.json: the noise-free logits",
+        ),
+        (lambda f: _change_json(f / "examples.json", lambda c: c["images"][0].pop("x")), "the folder cannot be read"),
+    ],
+)
+def test_tampering_is_noticed(small_problem, copy, tamper, says):
+    import re
+
+    tamper(copy)
+    wrong = small_problem.verify(copy)
+    assert wrong and re.search(says, "\n".join(wrong)), wrong

@@ -1,0 +1,96 @@
+"""The SuperCircuit: the same seed gives the same bytes, interrupted or not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from coevo.errors import CorruptRun
+from coevo.spaces.quantumnas import Options, supercircuit
+from coevo.spaces.quantumnas.supercircuit import load_supercircuit, masks_of, train_supercircuit
+
+
+@pytest.fixture
+def options(small_options):
+    return Options(**{**small_options, "supercircuit_steps": 100})
+
+
+@pytest.mark.parametrize("sampler", ["plain", "restricted", "progressive"])
+def test_the_same_seed_gives_the_same_bytes(sampler, options, tmp_path):
+    options = options.model_copy(update={"sampler": sampler})
+    files = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        (tmp_path / name).mkdir()
+        files.append(train_supercircuit(options, seed, tmp_path / name))
+    assert files[0].read_bytes() == files[1].read_bytes() != files[2].read_bytes()
+    assert [path.name for path in (tmp_path / "a").iterdir()] == [files[0].name]
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_killed_and_resumed_it_ends_with_the_same_bytes(options, tmp_path, monkeypatch):
+    monkeypatch.setattr(supercircuit, "CHECKPOINT_EVERY_S", 0.0)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    wanted = train_supercircuit(options, 0, whole).read_bytes()
+
+    def kill(done, total, text):
+        if done == 50:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_supercircuit(options, 0, broken, kill)
+    assert not (broken / supercircuit.FILE).exists()
+    steps = []
+    resumed = train_supercircuit(options, 0, broken, lambda done, total, text: steps.append(done))
+    assert resumed.read_bytes() == wanted
+    assert steps == [50, 100]  # the checkpoint was of step 49
+    assert [path.name for path in broken.iterdir()] == [supercircuit.FILE]
+
+
+def test_a_finished_training_is_not_repeated(options, tmp_path):
+    path = train_supercircuit(options, 0, tmp_path)
+    stamp = path.stat().st_mtime_ns
+    assert train_supercircuit(options, 0, tmp_path, lambda *_: pytest.fail("it trained again")) == path
+    assert path.stat().st_mtime_ns == stamp
+
+
+def test_a_training_of_other_options_is_refused(options, tmp_path):
+    train_supercircuit(options, 0, tmp_path)
+    with pytest.raises(CorruptRun, match="trained with other options or another seed"):
+        train_supercircuit(options, 1, tmp_path)
+    # What does not touch the SuperCircuit may differ.
+    train_supercircuit(options.model_copy(update={"scratch_steps": 7, "device": "FakeLimaV2"}), 0, tmp_path)
+
+
+def test_a_broken_file_is_told_from_a_good_one(options, tmp_path):
+    path = train_supercircuit(options, 0, tmp_path)
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(CorruptRun, match=r"cannot be read as a SuperCircuit.*delete it to train anew"):
+        load_supercircuit(path)
+
+
+def test_training_moves_only_what_was_drawn_and_lowers_the_loss(options, tmp_path):
+    from coevo.spaces.quantumnas.classifier import EncodedImages
+    from coevo.spaces.quantumnas.data import read_training_images
+
+    images = EncodedImages(read_training_images(options)[0])
+    (tmp_path / "none").mkdir()
+    start = load_supercircuit(
+        train_supercircuit(options.model_copy(update={"supercircuit_steps": 0}), 0, tmp_path / "none")
+    )
+    assert start.shape == (3, 2, 4, 3) and np.abs(start).max() <= 0.1
+    trained = load_supercircuit(train_supercircuit(options, 0, tmp_path))
+    before, after = (images.gradient(angles[None])[0][0] for angles in (start, trained))
+    assert after < before
+
+
+def test_masks():
+    genes = np.array([[1, 2, 4, 4, 1], [3, 4, 2, 1, 2]])  # two blocks; the first gene uses one
+    masks = masks_of(genes, 2)
+    assert masks.shape == (2, 2, 2, 4, 3)
+    assert masks[..., 0].sum(axis=-1).tolist() == [[[1, 2], [0, 0]], [[3, 4], [2, 1]]]
+    assert masks[1, 0, 0, :, 0].tolist() == [1, 1, 1, 0]

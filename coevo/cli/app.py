@@ -65,7 +65,10 @@ def run(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run an experiment: prepare, search, report, export the best design."""
+    """Run an experiment.
+
+    Prepares, searches, writes the report and exports the best design.
+    """
     from coevo.cli.running import run_file
 
     run_file(file, _with(sets, runner, workers), out, as_json)
@@ -82,7 +85,10 @@ def resume(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Go on with an interrupted run, or with a finished one under a larger budget."""
+    """Go on with a run.
+
+    An interrupted one continues where it was; a finished one under a larger budget.
+    """
     from coevo.cli.running import resume_run
 
     resume_run(run, _with(sets, runner, workers), as_json)
@@ -105,7 +111,10 @@ def show(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Describe a problem: options, metrics, choices, size, how many random designs are valid, a sample."""
+    """Describe a problem.
+
+    Its options, metrics and choices, its size, how many random designs are valid, and a sample.
+    """
     from coevo.cli.looking import show_problem
 
     show_problem(problem, sets or [], as_json)
@@ -126,7 +135,10 @@ def explain(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Explain a design: answers, metrics, ancestors, why it failed, what befell its worker."""
+    """Explain one design of a run.
+
+    Its answers, metrics and ancestors, why it failed, and what befell its worker.
+    """
     from coevo.cli.explaining import explain_design
 
     explain_design(run, key, trust, as_json)
@@ -134,7 +146,7 @@ def explain(
 
 @app.command()
 def report(run: RunArgument, trust: Trust = False, as_json: AsJson = False) -> None:
-    """Write the run's report: one HTML file that needs no network."""
+    """Write a run's report as one HTML file."""
     from coevo.cli.taking import make_report
 
     make_report(run, trust, as_json)
@@ -147,7 +159,7 @@ def export(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder to make.")],
     as_json: AsJson = False,
 ) -> None:
-    """Write a design out, ready to be used without coevo's run folder."""
+    """Write a design out, ready to be used."""
     from coevo.cli.taking import export_key
 
     export_key(run, key, out, as_json)
@@ -159,7 +171,10 @@ def verify(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a run folder or an exported design against its digests; exit code 1 where something is wrong."""
+    """Check a run folder or an exported design.
+
+    Exit code 1 where something is wrong.
+    """
     from coevo.cli.taking import verify_folder
 
     verify_folder(path, trust, as_json)
@@ -167,7 +182,10 @@ def verify(
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Say what coevo finds here: devices, extras, SQLite, the file system, exposure."""
+    """Say what coevo finds on this machine.
+
+    Devices, extras, SQLite, the file system of the current folder, exposure.
+    """
     from coevo.cli.doctor import examine
 
     examine(as_json)

@@ -27,7 +27,7 @@ def open_problem(experiment: Experiment) -> Problem:
     except MissingExtra:
         raise
     except InputError as error:
-        raise _placed(error, experiment, ("options",) if experiment.options else ("problem",)) from error
+        raise _placed(error, experiment) from error
     check_goals(experiment, problem)
     return problem
 
@@ -48,13 +48,11 @@ def check_runner(experiment: Experiment) -> None:
         raise type(message)(f"{experiment.where('run', 'runner')}: {message}")
 
 
-def _placed(error: InputError, experiment: Experiment, default: tuple[str, ...]) -> CoevoError:
-    """The same error with the place of the key that its message quotes in front."""
+def _placed(error: InputError, experiment: Experiment) -> CoevoError:
+    """The same error, with the place in front of the option that its message quotes first, or of the problem."""
     said = str(error)
-    quoted = {("options", name): said.find(repr(name)) for name in experiment.options}
-    quoted[("problem",)] = said.find(repr(experiment.problem))
-    found = sorted((at, path) for path, at in quoted.items() if at >= 0 and path != ("problem",))
-    path = found[0][1] if found else ("problem",) if quoted[("problem",)] == said.find("'") >= 0 else default
+    quoted = sorted((said.find(repr(name)), name) for name in experiment.options if repr(name) in said)
+    path = ("options", quoted[0][1]) if quoted else ("problem",)
     return type(error)(f"{experiment.where(*path)}: {said}")
 
 

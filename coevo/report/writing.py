@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from coevo.report.content import Drawing, Page
 from coevo.report.data import DOMINATED, FRONT, Table, tabulate
-from coevo.report.page import Drawing, Page, render
+from coevo.report.page import render
 from coevo.search.folder import without_none, write_durably
 from coevo.search.front import Archive
 from coevo.search.objectives import Goals

@@ -136,7 +136,7 @@ def verify_run(folder: Path | str, trust: bool = False, problem: Problem | None 
     except CoevoError as error:
         verdict.problems.append(str(error))
     for exported in sorted(run.path.glob("export*")):
-        if (exported / SUMS).is_file():
+        if (exported / DESIGN).is_file() or (exported / SUMS).is_file():
             inner = verify_export(exported, trust)
             verdict.problems += [f"{exported.name}: {wrong}" for wrong in inner.problems]
             verdict.checked.append(f"{exported.name}: {', '.join(inner.checked)}")

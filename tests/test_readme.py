@@ -41,6 +41,7 @@ def coevo(folder, *words):
         capture_output=True,
         text=True,
         timeout=120,
+        check=False,
     )
 
 
@@ -67,7 +68,9 @@ def test_the_space_of_ones_own_keeps_the_contract(wings):
         "p = wings.problem(); check_space(p.space); check_evaluator(p.stages[0].evaluator, p.space); print('kept')"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(wings), *sys.path])}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.stdout == "kept\n", done.stderr
 
 
@@ -75,7 +78,9 @@ def test_the_script_runs_as_it_stands(tmp_path):
     path = tmp_path / "script.py"
     path.write_text(block("python", "from coevo import Space, Study"))
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, str(path)], env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, str(path)], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) >= 5 and "latency_ms" in done.stdout
 

@@ -13,6 +13,7 @@ from coevo.spaces.quantumnas.devices import coupling_of
 from coevo.spaces.quantumnas.evaluate import NoisyAccuracy
 from coevo.spaces.quantumnas.options import Options
 from coevo.spaces.quantumnas.space import CoDesign, make_space
+from coevo.spaces.quantumnas.threads import one_thread
 
 
 def problem(**options: Any) -> Problem:
@@ -27,12 +28,14 @@ def problem(**options: Any) -> Problem:
     def prepare(context: WorkContext) -> Mapping[str, Path]:
         from coevo.spaces.quantumnas.supercircuit import train_supercircuit
 
-        return {"supercircuit": train_supercircuit(read, context.seed, context.folder, context.progress)}
+        with one_thread():
+            return {"supercircuit": train_supercircuit(read, context.seed, context.folder, context.progress)}
 
     def export(design: Design, context: WorkContext) -> Mapping[str, float]:
         from coevo.spaces.quantumnas.export import export_design
 
-        return export_design(read, space.build(design), context)
+        with one_thread():
+            return export_design(read, space.build(design), context)
 
     def verify(folder: Path) -> list[str]:
         from coevo.spaces.quantumnas.verify import verify_folder

@@ -20,6 +20,7 @@ from coevo.spaces.quantumnas.data import Images, read_training_images
 from coevo.spaces.quantumnas.options import Options
 from coevo.spaces.quantumnas.space import CoDesign
 from coevo.spaces.quantumnas.supercircuit import load_supercircuit
+from coevo.spaces.quantumnas.threads import one_thread
 
 METRICS = {
     "noisy_accuracy": "1",
@@ -87,7 +88,8 @@ class NoisyAccuracy(Evaluator):
         self._scorer = NoisyScorer(Mapper(device, options.optimization_level, options.transpiler_seed), validation)
 
     def evaluate(self, candidates: Sequence[Candidate], context: Context) -> list[Outcome]:
-        return [self._judge(candidate.value) for candidate in candidates]
+        with one_thread():
+            return [self._judge(candidate.value) for candidate in candidates]
 
     def angles(self, design: CoDesign) -> NDArray[np.float32]:
         """Inherited and fine-tuned [blocks, 2, 4, 3]: a function of the widths alone, so layouts share it."""

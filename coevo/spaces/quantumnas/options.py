@@ -36,7 +36,7 @@ class Options(BaseModel):
     supercircuit_learning_rate: float = Field(0.01, gt=0)
     subcircuits_per_step: int = Field(4, ge=1, description="SubCircuits whose gradients make one step")
     sampler: Literal["plain", "restricted", "progressive"] = Field("progressive", description="how they are drawn")
-    fine_tune_steps: int = Field(40, ge=0, description="steps on all training images before a candidate is judged")
+    fine_tune_steps: int = Field(100, ge=0, description="steps on all training images before a candidate is judged")
     fine_tune_learning_rate: float = Field(0.1, gt=0)
     scratch_steps: int = Field(1500, ge=1, description="steps of training the exported design from fresh weights")
     scratch_learning_rate: float = Field(0.02, gt=0)

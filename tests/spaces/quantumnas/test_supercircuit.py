@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -94,3 +98,20 @@ def test_masks():
     assert masks.shape == (2, 2, 2, 4, 3)
     assert masks[..., 0].sum(axis=-1).tolist() == [[[1, 2], [0, 0]], [[3, 4], [2, 1]]]
     assert masks[1, 0, 0, :, 0].tolist() == [1, 1, 1, 0]
+
+
+def test_the_number_of_blas_threads_changes_nothing(tmp_path):
+    """The driver's BLAS may use every core and a worker's one: the same seed must give the same bytes."""
+    code = (
+        "import sys; from coevo.spaces.quantumnas import problem; from coevo.search.problem import WorkContext; "
+        "from pathlib import Path; made = problem(supercircuit_steps=30, train_images=400); "
+        "made.prepare(WorkContext(Path(sys.argv[1]), 0))"
+    )
+    found = []
+    for threads in ("1", "2"):
+        folder = tmp_path / threads
+        folder.mkdir()
+        surroundings = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        subprocess.run([sys.executable, "-c", code, str(folder)], check=True, env=surroundings, timeout=120)
+        found.append((folder / supercircuit.FILE).read_bytes())
+    assert found[0] == found[1]

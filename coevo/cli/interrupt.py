@@ -27,11 +27,13 @@ def interruptible() -> Iterator[list[int]]:
         came.append(number)
         if len(came) == 1:
             raise KeyboardInterrupt
-        for each in SIGNALS:
+        for each in taken:
             signal.signal(each, signal.SIG_DFL)
         signal.raise_signal(number)
 
-    before = {each: signal.signal(each, handle) for each in SIGNALS}
+    # A run under nohup was told to outlive its terminal.
+    taken = [each for each in SIGNALS if not (each.name == "SIGHUP" and signal.getsignal(each) == signal.SIG_IGN)]
+    before = {each: signal.signal(each, handle) for each in taken}
     try:
         yield came
     finally:

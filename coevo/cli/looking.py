@@ -16,7 +16,7 @@ from coevo.cli.output import emit, facts, table
 from coevo.cli.tables import answers_table, front_table
 from coevo.config import parse_value
 from coevo.errors import ConfigError
-from coevo.report.words import answer
+from coevo.report.words import answer, unit
 from coevo.search.canonical import stream
 from coevo.search.problem import Problem
 from coevo.search.questions import Integer, One, Order, Question, Real, Some
@@ -195,8 +195,7 @@ def _print_problem(console: Console, problem: Problem, described: dict[str, Any]
         console.print(Text(described["description"].strip()))
     refused = "; ".join(f"{reason} ({count})" for reason, count in described["refused"].items())
     metrics = "\n".join(
-        f"{stage['name']}: "
-        + ", ".join(f"{metric} [{unit}]" if unit else metric for metric, unit in stage["metrics"].items())
+        f"{stage['name']}: " + ", ".join(_with_unit(name, text) for name, text in stage["metrics"].items())
         for stage in described["stages"]
     )
     console.print()
@@ -228,6 +227,10 @@ def _print_problem(console: Console, problem: Problem, described: dict[str, Any]
     _print_drawing(console, problem, design)
 
 
+def _with_unit(metric: str, measure: str) -> str:
+    return f"{metric} [{unit(measure)}]" if unit(measure) else metric
+
+
 def _print_drawing(console: Console, problem: Problem, design: dict[str, Any]) -> None:
     """The problem's drawing, where it is one for a terminal."""
     from coevo.report.page import is_svg
@@ -252,7 +255,7 @@ def show_front(folder: Path, as_json: bool) -> None:
 
     def show(console: Console) -> None:
         if found.trials:
-            console.print(front_table(found, run.config.get("units", {})))
+            console.print(front_table(found, run.config.get("units", {}), width=console.width))
             console.print()
         infeasible = f", {status['infeasible']} infeasible" if status["infeasible"] else ""
         failed = f", {status['failed']} failed" if status["failed"] else ""

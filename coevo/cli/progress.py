@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from coevo.cli.tally import PHASES, Phase, Tally
-from coevo.report.words import duration, number
+from coevo.report.words import duration, number, unit
 from coevo.search.events import Event, Finished, Note, Prepared, Progress, Started
 
 LINES_EVERY_S = 5.0
@@ -61,11 +61,12 @@ class LiveView(View):
 
     def picture(self) -> RenderableType:
         tally = self.tally
-        bars = Table.grid(padding=(0, 2))
-        bars.add_column(style="bold")
-        bars.add_column(width=max(min(40, self.console.width - 62), 10))
-        bars.add_column(justify="right")
-        bars.add_column(overflow="ellipsis", no_wrap=True)
+        # Every column but the last has a width of its own: a long text must not squeeze the others.
+        bars = Table.grid(padding=(0, 2), expand=True)
+        bars.add_column(style="bold", width=7, no_wrap=True)
+        bars.add_column(width=max(min(28, self.console.width - 70), 10))
+        bars.add_column(justify="right", width=12, no_wrap=True)
+        bars.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
         for name in PHASES:
             phase = tally.search_progress() if name == "search" else tally.phases[name]
             bars.add_row(name, _bar(phase), *_state(phase, tally))
@@ -139,7 +140,7 @@ def _bar(phase: Phase) -> RenderableType:
     if phase.state == "skipped":
         return Text("nothing to do", style="dim")
     pulse = phase.state == "runs" and phase.share == 0.0
-    return ProgressBar(total=1.0, completed=phase.share, pulse=pulse, finished_style="green")
+    return ProgressBar(total=1.0, completed=phase.share, pulse=pulse, complete_style="cyan", finished_style="green")
 
 
 def _state(phase: Phase, tally: Tally) -> tuple[Text, Text]:
@@ -182,7 +183,6 @@ def _bests(tally: Tally) -> RenderableType:
     table.add_column(style="dim")
     for goal in tally.goals.objectives:
         value, index = tally.best.get(goal.metric, (None, None))
-        unit = tally.units.get(goal.metric, "")
-        where = f"{unit}  #{index}".strip() if index is not None else ""
+        where = f"{unit(tally.units.get(goal.metric, ''))}  #{index}".strip() if index is not None else ""
         table.add_row(f"{goal.direction} {escape(goal.metric)}", number(value), where)
     return table

@@ -25,7 +25,7 @@ from coevo.cli.tally import Tally
 from coevo.config import Experiment, from_run, load
 from coevo.errors import RunFolderError
 from coevo.report import write_report
-from coevo.report.words import duration
+from coevo.report.words import duration, number
 from coevo.search.export import export_design
 from coevo.search.problem import Problem
 from coevo.search.run import Run
@@ -129,6 +129,9 @@ def _flow(study: Study, experiment: Experiment, console: Console, result: dict[s
         report_s = time.monotonic() - report_began
         if exports and front.trials:
             exported = _export_best(run, problem, folder, view)
+            report_began = time.monotonic()
+            report = write_report(run, problem)  # again, with what the export measured
+            report_s += time.monotonic() - report_began
     spent = {name: phase.seconds for name, phase in tally.phases.items()}
     seconds = {**spent, "report": report_s, "all": time.monotonic() - began}
     result |= {
@@ -136,6 +139,7 @@ def _flow(study: Study, experiment: Experiment, console: Console, result: dict[s
         "front": front.table(),
         "report": str(report),
         "export": str(exported) if exported else None,
+        "measured_at_export": _measured_at(exported) if exported else {},
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }
     if not as_json:
@@ -169,10 +173,15 @@ def exported_key(folder: Path) -> str | None:
     return found.get("key") if isinstance(found, dict) else None
 
 
+def _measured_at(exported: Path) -> dict[str, Any]:
+    found = json.loads((exported / "measurements.json").read_text(encoding="utf-8"))
+    return dict(found.get("export", {}))
+
+
 def _print_end(console: Console, study: Study, result: dict[str, Any]) -> None:
     front = study.front()
     if front.trials:
-        console.print(front_table(front, study.evaluator.metrics, ROWS))
+        console.print(front_table(front, study.evaluator.metrics, ROWS, console.width))
         more = len(same_points(front)) - ROWS
         if more > 0:
             console.print(f"and {more} more: coevo front {shlex.quote(result['run'])}")
@@ -184,6 +193,7 @@ def _print_end(console: Console, study: Study, result: dict[str, Any]) -> None:
             ("run", result["run"]),
             ("report", result["report"]),
             ("export", result["export"]),
+            ("measured", ", ".join(f"{name} {number(value)}" for name, value in result["measured_at_export"].items())),
             ("time", f"{duration(seconds['all'])} ({spent})"),
         )
     )

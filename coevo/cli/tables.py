@@ -9,22 +9,26 @@ from rich.table import Table
 from rich.text import Text
 
 from coevo.cli.output import facts, table
-from coevo.report.words import answer, number
+from coevo.report.words import answer, number, unit
 from coevo.search.front import Front
 from coevo.search.trial import Trial
 
 KEY_DIGITS = 12
 
 
-def front_table(front: Front, units: Mapping[str, str], limit: int | None = None) -> Table:
-    """A row for each point of the front: key, index, the wanted metrics first and then the others. Designs that stand
-    at the same point share a row, under the first of them."""
-    names = metric_names(front)
+def front_table(front: Front, units: Mapping[str, str], limit: int | None = None, width: int = 120) -> Table:
+    """A row for each point of the front: key, index, the wanted metrics, and of the others as many as `width` holds.
+    Designs that stand at the same point share a row, under the first of them."""
     wanted = {goal.metric: goal.direction for goal in front.goals.objectives}
     points = same_points(front)
-    heads = [_head(name, units.get(name, ""), wanted.get(name, "")) for name in names]
     repeats = any(len(members) > 1 for members in points)
-    made = table("key", "#", *heads, *(["designs there"] if repeats else []), numbers=len(heads) + 1 + repeats)
+    names = metric_names(front)
+    heads = [_head(name, unit(units.get(name, "")), wanted.get(name, "")) for name in names]
+    room = width - KEY_DIGITS - 8 - 9 * repeats
+    while len(names) > len(front.goals.needed) and sum(_width(head) + 2 for head in heads) > room:
+        names.pop()
+        heads.pop()
+    made = table("key", "#", *heads, *(["designs\nthere"] if repeats else []), numbers=len(heads) + 1 + repeats)
     for members in points[:limit]:
         values = [number(members[0].outcome.metrics.get(name)) for name in names]
         extra = [str(len(members))] if repeats else []
@@ -49,14 +53,22 @@ def metric_names(front: Front) -> list[str]:
     return list(names)
 
 
-def _head(name: str, unit: str, direction: str) -> str:
-    extra = ", ".join(part for part in (unit, direction) if part)
-    return f"{name} ({extra})" if extra else name
+def _head(name: str, measure: str, direction: str) -> str:
+    """The name, and below it the direction and the unit."""
+    extra = ", ".join(part for part in (direction, measure) if part)
+    return f"{name}\n{extra}" if extra else name
+
+
+def _width(head: str) -> int:
+    return max(10, *map(len, head.split("\n")))
 
 
 def metrics_table(trial: Trial, units: Mapping[str, str]) -> Table:
     return facts(
-        *((name, f"{number(value)} {units.get(name, '')}".strip()) for name, value in trial.outcome.metrics.items())
+        *(
+            (name, f"{number(value)} {unit(units.get(name, ''))}".strip())
+            for name, value in trial.outcome.metrics.items()
+        )
     )
 
 

@@ -20,6 +20,15 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class Exported:
+    """A design that was taken home: where to, and what its export measured."""
+
+    folder: str
+    key: str
+    measured: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Page:
     """Everything that the page shows."""
 
@@ -35,4 +44,5 @@ class Page:
     description: str = ""
     notes: Sequence[Mapping[str, Any]] = ()
     drawings: Sequence[Drawing] = ()
+    exports: Sequence[Exported] = ()
     drawing_note: str = ""

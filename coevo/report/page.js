@@ -245,18 +245,19 @@
   function drawTable() {
     const home = $("trials-table");
     if (!home) return;
+    const trouble = D.reasons.some(Boolean) || T.how.some(Boolean) || T.cached.some((source) => source >= 0);
     const columns = [
       { title: "#", of: (row) => T.index[row], numeric: true }, { title: "key", of: (row) => T.key[row].slice(0, 12), mono: true },
       { title: "state", of: (row) => STATES[T.state[row]], state: true },
       ...(D.stages.length > 1 ? [{ title: "stage", of: (row) => D.stages[T.stage[row]] }] : []),
       ...D.metrics.map((metric) => ({ title: metric.name, unit: metric.unit, of: (row) => (T.metrics[metric.name] || [])[row], numeric: true })),
       { title: "cost", unit: "s", of: (row) => T.cost[row], numeric: true },
-      { title: "why it failed, worker trouble", of: (row) => [D.reasons[T.reason[row]] || "", T.how[row] || "", T.cached[row] >= 0 ? `cached from #${T.cached[row]}` : ""].filter(Boolean).join(" · "), wide: true },
+      ...(!trouble ? [] : [{ title: "why it failed, worker trouble", of: (row) => [D.reasons[T.reason[row]] || "", T.how[row] || "", T.cached[row] >= 0 ? `cached from #${T.cached[row]}` : ""].filter(Boolean).join(" · "), wide: true }]),
     ];
     const state = { sort: 0, down: false, text: "", kind: "", page: 0 };
     let order = [];
     const texts = new Array(count);
-    const textOf = (row) => (texts[row] ??= [T.index[row], T.key[row], columns[columns.length - 1].of(row), ...answersOf(row).map(([name, value]) => `${name}=${shown(value)}`)].join(" ").toLowerCase());
+    const textOf = (row) => (texts[row] ??= [T.index[row], T.key[row], trouble ? columns[columns.length - 1].of(row) : "", ...answersOf(row).map(([name, value]) => `${name}=${shown(value)}`)].join(" ").toLowerCase());
     const arrange = () => {
       const words = state.text.toLowerCase().split(/\s+/).filter(Boolean), get = columns[state.sort].of;
       order = [];

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.resources import files
@@ -32,6 +33,7 @@ def render(page: Page) -> str:
     sections = [
         ("front", "Front", _front(page)),
         ("designs", "Best designs", _drawings(page)),
+        ("exports", "Exported", _exports(page)),
         ("history", "History", _history(page)),
         ("choices", "Choices", _choices(page)),
         ("trials", "Trials", _trials(page)),
@@ -124,6 +126,7 @@ def _drawings(page: Page) -> str:
     parts = []
     for drawing in page.drawings:
         trial = page.table.trials[drawing.row]
+        wide = " wide" if is_svg(drawing.body) and is_wide(drawing.body) else ""
         if drawing.problem:
             picture = f"<p>This design could not be drawn: {escape(drawing.problem)}</p>"
         elif is_svg(drawing.body):
@@ -136,12 +139,46 @@ def _drawings(page: Page) -> str:
             f"{goal.metric} {_measured(page.table, trial, goal.metric)}" for goal in page.table.goals.objectives
         )
         parts.append(
-            f'<div class="drawing"><h3>{escape(drawing.caption)}</h3>{picture}'
+            f'<div class="drawing{wide}"><h3>{escape(drawing.caption)}</h3>{picture}'
             f'<p><button type="button" data-open="{drawing.row}" class="key">{trial.design.key[:12]}</button> '
             f"{escape(metrics)}</p></div>"
         )
     note = f"<p>{escape(page.drawing_note)}</p>" if page.drawing_note else ""
     return f'{note}<div class="grid">{"".join(parts)}</div>'
+
+
+def _exports(page: Page) -> str:
+    if not page.exports:
+        return ""
+    places = {trial.design.key: row for row, trial in enumerate(page.table.trials)}
+    parts = []
+    for exported in page.exports:
+        rows = "".join(
+            f'<tr><td>{escape(name)}</td><td class="num">{escape(number(value))}</td></tr>'
+            for name, value in exported.measured.items()
+        )
+        row = places.get(exported.key)
+        key = escape(exported.key[:12])
+        button = f'<button type="button" data-open="{row}" class="key">{key}</button>' if row is not None else key
+        parts.append(
+            f'<div class="drawing"><h3><code>{escape(exported.folder)}</code> {button}</h3>'
+            f"<table><tbody>{rows}</tbody></table></div>"
+        )
+    return f'<p>What the export measured anew, after the search.</p><div class="grid">{"".join(parts)}</div>'
+
+
+def is_wide(body: str) -> bool:
+    """Whether an SVG is so wide that it needs the page's whole width to be read."""
+    head = body[: body.find(">", body.lower().find("<svg"))]
+    box = re.search(r'viewBox\s*=\s*["\']\s*[-\d.]+[\s,]+[-\d.]+[\s,]+([\d.]+)[\s,]+([\d.]+)', head)
+    sides = (
+        box.groups()
+        if box
+        else tuple(
+            found[1] for name in ("width", "height") if (found := re.search(rf'\b{name}\s*=\s*["\']([\d.]+)', head))
+        )
+    )
+    return len(sides) == 2 and float(sides[0]) > 700 and float(sides[0]) > 2.2 * float(sides[1])
 
 
 def _measured(table: Table, trial: Trial, metric: str) -> str:

@@ -21,6 +21,11 @@ def number(value: Any) -> str:
     return f"{value:.5g}"
 
 
+def unit(text: str) -> str:
+    """A unit as people write it: nothing for a pure number, whose unit is given as "1"."""
+    return "" if text == "1" else text
+
+
 def duration(seconds: float | None) -> str:
     """ "850 ms", "12.3 s", "4 min 05 s", "3 h 12 min", "2 d 4 h"."""
     if seconds is None or not math.isfinite(seconds):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from coevo.report.content import Drawing, Page
+from coevo.report.content import Drawing, Exported, Page
 from coevo.report.data import DOMINATED, FRONT, Table, tabulate
 from coevo.report.page import render
+from coevo.report.words import unit
 from coevo.search.folder import without_none, write_durably
 from coevo.search.front import Archive
 from coevo.search.objectives import Goals
@@ -35,6 +37,7 @@ def page_of(run: Run, problem: Problem | None = None, note: str = "") -> Page:
     units = dict(run.config.get("units", {}))
     if problem is not None:
         units |= {name: unit for stage in problem.stages for name, unit in stage.evaluator.metrics.items()}
+    units = {name: unit(text) for name, text in units.items()}
     trials = list(run.trials())
     archive = Archive()
     for trial in trials:
@@ -54,8 +57,22 @@ def page_of(run: Run, problem: Problem | None = None, note: str = "") -> Page:
         description=problem.description if problem else "",
         notes=run.notes(),
         drawings=drawings,
+        exports=exports_of(run),
         drawing_note=drawing_note if problem else f"No drawings: {note or 'the problem was not loaded'}.",
     )
+
+
+def exports_of(run: Run) -> list[Exported]:
+    """The designs exported into the run folder, with what their exports measured."""
+    found = []
+    for path in sorted(run.path.glob("export*/measurements.json")):
+        try:
+            key = json.loads((path.parent / "design.json").read_text(encoding="utf-8"))["key"]
+            measured = json.loads(path.read_text(encoding="utf-8"))["export"]
+            found.append(Exported(path.parent.name, str(key), dict(measured)))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # `coevo verify` says what is wrong with it
+    return found
 
 
 def experiment_toml(config: Mapping[str, Any]) -> str:

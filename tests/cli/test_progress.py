@@ -95,6 +95,15 @@ def test_the_picture_of_a_search() -> None:
     assert all(len(line.rstrip()) <= 110 for line in picture.splitlines())
 
 
+def test_a_long_text_squeezes_nothing_else() -> None:
+    tally = Tally(GOALS, {"trials": 40.0})
+    view = LiveView(tally, Console(file=io.StringIO(), width=110))
+    view.take(Progress("prepare", 3, 10, "training the SuperCircuit " * 10))
+    lines = [line.rstrip() for line in drawn(view).splitlines()]
+    assert [line.split()[0] for line in lines] == ["prepare", "search", "export"]
+    assert "30%" in lines[0] and lines[0].endswith("…") and all(len(line) <= 110 for line in lines)
+
+
 def test_plain_lines_come_at_most_every_few_seconds() -> None:
     out = io.StringIO()
     view = PlainView(Tally(GOALS, {"trials": 500.0}), Console(file=out, width=200), every_s=1000)

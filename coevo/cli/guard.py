@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from coevo.errors import CoevoError, MissingExtra
 
-DONE, BAD_INPUT, NOTHING_FEASIBLE, INTERRUPTED = 0, 2, 3, 4
+DONE, FAILED, BAD_INPUT, NOTHING_FEASIBLE, INTERRUPTED = range(5)
 
 
 class Guard(TyperGroup):

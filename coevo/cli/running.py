@@ -16,14 +16,14 @@ from rich.console import Console
 from rich.text import Text
 
 from coevo.cli.checking import check_budget, check_runner, open_problem
-from coevo.cli.guard import DONE, INTERRUPTED, NOTHING_FEASIBLE
+from coevo.cli.guard import DONE, FAILED, INTERRUPTED, NOTHING_FEASIBLE, complain
 from coevo.cli.interrupt import interruptible
 from coevo.cli.output import emit, err, facts, out
 from coevo.cli.progress import View, view_for
 from coevo.cli.tables import front_table, same_points
 from coevo.cli.tally import Tally
 from coevo.config import Experiment, from_run, load
-from coevo.errors import RunFolderError
+from coevo.errors import CoevoError, RunFolderError
 from coevo.report import write_report
 from coevo.report.words import duration, number
 from coevo.search.export import export_design
@@ -120,7 +120,7 @@ def _flow(study: Study, experiment: Experiment, console: Console, result: dict[s
     if not exports:
         tally.skip("export")
     console.print(Text(f"run folder: {folder}", style="dim"), soft_wrap=True)
-    exported = None
+    exported, failure = None, None
     with view_for(tally, console) as view:
         study.listen(view.take)
         front = study.run(**experiment.search.budget)
@@ -128,10 +128,13 @@ def _flow(study: Study, experiment: Experiment, console: Console, result: dict[s
         report = write_report(run, problem)
         report_s = time.monotonic() - report_began
         if exports and front.trials:
-            exported = _export_best(run, problem, folder, view)
-            report_began = time.monotonic()
-            report = write_report(run, problem)  # again, with what the export measured
-            report_s += time.monotonic() - report_began
+            try:
+                exported = _export_best(run, problem, folder, view)
+                report_began = time.monotonic()
+                report = write_report(run, problem)  # again, with what the export measured
+                report_s += time.monotonic() - report_began
+            except Exception as error:  # whatever the problem's own code raises: the search is not lost with it
+                failure = error
     spent = {name: phase.seconds for name, phase in tally.phases.items()}
     seconds = {**spent, "report": report_s, "all": time.monotonic() - began}
     result |= {
@@ -147,6 +150,13 @@ def _flow(study: Study, experiment: Experiment, console: Console, result: dict[s
     if not front.trials:
         _say_nothing_feasible(console, study)
         return NOTHING_FEASIBLE
+    if failure is not None:
+        again = f"coevo export {shlex.quote(result['run'])} best -o {shlex.quote(result['run'] + '/export')}"
+        what = f"{type(failure).__name__}: {failure}"
+        told = CoevoError(f"the export failed: {what}\nThe search is whole; to export again: {again}")
+        told.__cause__ = failure
+        complain(told)
+        return FAILED
     return DONE
 
 

@@ -320,7 +320,10 @@
     );
     box.showModal();
   }
-  document.querySelectorAll("[data-open]").forEach((node) => node.addEventListener("click", () => openDetail(Number(node.dataset.open))));
+  document.querySelectorAll("[data-open]").forEach((node) => {
+    node.addEventListener("click", () => openDetail(Number(node.dataset.open)));
+    if (node.tagName === "TR") node.addEventListener("keydown", (event) => { if (event.key === "Enter") openDetail(Number(node.dataset.open)); });
+  });
   for (const draw of [drawFront, drawHistory, drawParallel, drawTable]) {
     try { draw(); } catch (error) { console.error(error); } // one picture that cannot be drawn must not take the others along
   }

@@ -92,16 +92,20 @@ def _front(page: Page) -> str:
     table = page.table
     if not table.front:
         return "<p>No feasible design yet: see the failures and the constraints below.</p>"
+    points = _points(table)
+    repeats = any(len(rows) > 1 for rows in points)
     names = list(table.metrics)
     heads = "".join(f'<th class="num">{escape(name)}{_unit(table.units.get(name, ""))}</th>' for name in names)
+    heads += '<th class="num">designs there</th>' if repeats else ""
     rows = "".join(
-        f'<tr data-row data-open="{row}"><td class="num">{table.trials[row].index}</td>'
+        f'<tr data-row data-open="{row}" tabindex="0"><td class="num">{table.trials[row].index}</td>'
         f'<td class="key">{escape(table.trials[row].design.key[:12])}</td>'
         + "".join(f'<td class="num">{number(table.trials[row].outcome.metrics.get(name))}</td>' for name in names)
+        + (f'<td class="num">{len(same)}</td>' if repeats else "")
         + "</tr>"
-        for row in table.front[:FRONT_ROWS]
+        for row, *same in ((rows[0], *rows) for rows in points[:FRONT_ROWS])
     )
-    more = len(table.front) - FRONT_ROWS
+    more = len(points) - FRONT_ROWS
     note = f"<p>{more} more stand in the table of trials.</p>" if more > 0 else ""
     how = (
         "The best designs by the objective."
@@ -110,10 +114,19 @@ def _front(page: Page) -> str:
     )
     return (
         f'<p>{how}</p><div class="controls" id="front-controls"></div><div class="plot" id="front-plot"></div>'
-        f"<details{' open' if len(table.front) <= 12 else ''}><summary>The front as a table</summary>"
+        f"<details{' open' if len(points) <= 12 else ''}><summary>The front as a table</summary>"
         f'<div class="wide"><table><thead><tr><th class="num">#</th><th>key</th>{heads}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>{note}</details>"
     )
+
+
+def _points(table: Table) -> list[list[int]]:
+    """The front's rows by equal objectives, best first: designs at the same point share a line of the table."""
+    points: dict[tuple[Any, ...], list[int]] = {}
+    for row in table.front:
+        metrics = table.trials[row].outcome.metrics
+        points.setdefault(tuple(metrics.get(goal.metric) for goal in table.goals.objectives), []).append(row)
+    return list(points.values())
 
 
 def _unit(unit: str) -> str:

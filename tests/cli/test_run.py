@@ -115,6 +115,15 @@ def test_an_evaluator_that_cannot_be_set_up_says_so(coevo: Coevo, experiment: Pa
     assert "the device is on fire" in result.stderr and "Traceback" not in result.stderr
 
 
+def test_an_export_that_fails_costs_nothing_but_itself(coevo: Coevo, experiment: Path) -> None:
+    words = ("--set", "problem=toy_problems:half_export", "--set", "options={}", "--out", "here")
+    result = coevo("run", experiment, *words)
+    assert result.exit_code == 1 and "the export failed: RuntimeError: out of luck" in result.stderr
+    assert "coevo export here best -o here/export" in result.stderr and "Traceback" not in result.stderr
+    assert "accuracy" in result.stdout and "here/report/index.html" in result.stdout  # what was found is shown
+    assert not list(Path("here").glob("*export*"))
+
+
 def test_debug_shows_the_traceback(coevo: Coevo, experiment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COEVO_DEBUG", "1")
     result = coevo("run", experiment, "--set", "problem=toy_problems:bad_setup", "--set", "options={}", "--out", "here")

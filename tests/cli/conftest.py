@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -56,14 +55,22 @@ def experiment(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def finished(coevo: Callable[..., Result], experiment: Path, tmp_path: Path) -> Path:
-    """A run folder of a search that ended."""
-    result = coevo("run", experiment, "--out", "finished", "--json")
+@pytest.fixture(scope="session")
+def _master(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One search that ended, for all tests of this process to copy."""
+    from coevo.cli.app import app
+
+    home = tmp_path_factory.mktemp("master")
+    (home / "toy.toml").write_text(EXPERIMENT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.syspath_prepend(str(PROBLEMS))
+        result = CliRunner().invoke(app, ["run", "toy.toml", "--out", "finished", "--json"])
     assert result.exit_code == 0, result.stderr
-    return tmp_path / "finished"
+    return home / "finished"
 
 
-def answer(result: Result) -> Any:
-    """The one JSON object on standard output."""
-    return json.loads(result.stdout)
+@pytest.fixture
+def finished(_master: Path, tmp_path: Path) -> Path:
+    """A run folder of a search that ended; a run folder may be moved and copied."""
+    return shutil.copytree(_master, tmp_path / "finished")

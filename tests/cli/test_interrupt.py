@@ -20,10 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SLOW = """\
 problem = "toy_problems:problem"
 [options]
-sleep_s = 0.05
+sleep_s = 0.04
 [search]
 population = 10
-trials = 60
+trials = 40
 [run]
 workers = 2
 """
@@ -78,14 +78,14 @@ def test_a_signal_ends_in_order_and_resume_completes(tmp_path: Path, number: sig
     assert not any(map(alive, workers))
 
     kept = {trial.index: trial.design.key for trial in Run.open("here").trials()}
-    assert 5 <= len(kept) < 60 and Run.open("here").status["finished"] == "interrupted"
+    assert 5 <= len(kept) < 40 and Run.open("here").status["finished"] == "interrupted"
     again = start("resume", "here", "--json")
     out, err = again.communicate(timeout=100)
     assert again.returncode == 0, err
     found = json.loads(out)
-    assert found["status"]["told"] == 60 and Path(found["report"]).is_file() and found["export"] == "here/export"
+    assert found["status"]["told"] == 40 and Path(found["report"]).is_file() and found["export"] == "here/export"
     keys = {trial.index: trial.design.key for trial in Run.open("here").trials()}
-    assert kept.items() <= keys.items() and len(set(keys.values())) == 60
+    assert kept.items() <= keys.items() and len(set(keys.values())) == 40
 
 
 def test_the_help_is_quick_because_it_imports_little() -> None:
@@ -105,7 +105,7 @@ except SystemExit:
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
-    (tmp_path / "toy.toml").write_text(SLOW.replace("0.05", "0.0"))
+    (tmp_path / "toy.toml").write_text(SLOW.replace("0.04", "0.0").replace("workers = 2", 'runner = "inline"'))
     assert start("run", "toy.toml", "--out", "here").wait(60) == 0
     process = start("front", "here", "--json")
     assert process.stdout is not None and process.stderr is not None

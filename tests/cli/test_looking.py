@@ -113,7 +113,7 @@ def test_explain_imports_the_folders_code_only_when_trusted(coevo: Coevo, finish
     assert "-".join(widths) in result.stdout.splitlines()[-1]  # the problem's drawing
 
 
-def test_doctor(coevo: Coevo) -> None:
+def test_doctor(coevo: Coevo) -> None:  # the one test here that asks torch, where it is installed
     result = coevo("doctor")
     assert result.exit_code == 0, result.stderr
     for word in ("python", "platform", "cpu", "memory", "sqlite", "opens no port"):
@@ -122,12 +122,19 @@ def test_doctor(coevo: Coevo) -> None:
     assert found["cpu"]["usable_cores"] >= 1 and found["folder"]["writable"] is True
 
 
+@pytest.fixture
+def _without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "gpus", lambda: {"devices": [{"name": "GPU <0>", "memory_gb": 80.0}], "note": ""})
+
+
+@pytest.mark.usefixtures("_without_torch")
 def test_doctor_warns_of_a_network_file_system(coevo: Coevo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "file_system", lambda folder: "nfs4")
     assert "network file system" in coevo("doctor").stdout
     assert json.loads(coevo("doctor", "--json").stdout)["folder"]["network"] is True
 
 
+@pytest.mark.usefixtures("_without_torch")
 def test_doctor_names_what_an_extra_lacks(coevo: Coevo, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = ["numpy<3,>=1.26", "no-such-package<3,>=2; extra == 'quantum'", "numpy>=1; extra == 'quantum'"]
     monkeypatch.setattr(doctor.importlib.metadata, "requires", lambda name: lines)
@@ -135,4 +142,5 @@ def test_doctor_names_what_an_extra_lacks(coevo: Coevo, monkeypatch: pytest.Monk
     assert set(found) == {"quantum"} and found["quantum"]["packages"]["no-such-package"] is None
     assert found["quantum"]["packages"]["numpy"]
     shown = coevo("doctor").stdout
+    assert "GPU <0>, 80 GB" in shown
     assert "missing no-such-package" in shown and "pip install 'coevo[quantum]'" in shown

@@ -106,12 +106,12 @@ def crowding(costs: Floats, rank: NDArray[np.int64]) -> Floats:
     return distance
 
 
-def survivors(costs: Floats, violations: Floats, keep: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """NSGA-II's environmental selection: indices of the kept, and the rank and crowding of each kept one."""
+def survivors(costs: Floats, violations: Floats, keep: int) -> tuple[NDArray[np.int64], Floats]:
+    """NSGA-II's environmental selection: the indices of the kept in rising order, and the crowding of each."""
     rank = ranks(costs, violations)
     distance = crowding(costs, rank)
     kept = np.sort(np.lexsort((-distance, rank))[:keep])
-    return kept, rank[kept], distance[kept]
+    return kept, distance[kept]
 
 
 def non_dominated(costs: Floats) -> NDArray[np.bool_]:

@@ -216,9 +216,9 @@ def test_crowding_of_all_fronts_at_once_equals_one_front_at_a_time(columns):
 
 def test_survivors_keep_whole_fronts_and_then_the_least_crowded():
     costs = np.array([[0, 4], [1, 3], [1.1, 2.9], [4, 0], [5, 5], [6, 6.0]])
-    kept, rank, _ = ranking.survivors(costs, np.zeros(6), 3)
+    kept, crowding = ranking.survivors(costs, np.zeros(6), 3)
     assert kept.tolist() == [0, 2, 3] or kept.tolist() == [0, 1, 3]
-    assert rank.tolist() == [0, 0, 0]
+    assert crowding[0] == crowding[2] == np.inf > crowding[1] > 0
 
 
 def test_hypervolume_equals_counting_points():

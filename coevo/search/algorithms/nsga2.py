@@ -13,7 +13,7 @@ from coevo.search.variation import Variation
 class NSGA2(Algorithm):
     """Keeps `population` trials by non-dominated rank and crowding, with Deb's constraint domination.
 
-    The first `population` designs are random. After that parents come from binary tournaments on (rank, crowding).
+    The first `population` designs are random. After that parents come from binary tournaments (domination, then crowding).
     Selection happens whenever `refresh` new trials came in (a tenth of the population unless given): no generation
     has to be complete, so no worker waits for one. `crossover` is the chance of two parents, `mutation` the chance
     of each answer to vary (None: one over their number), `real_crossover` "uniform" or "sbx", `eta` the distribution
@@ -37,7 +37,6 @@ class NSGA2(Algorithm):
         self._variation = Variation(crossover, mutation, real_crossover, eta)
         self._members: list[Trial] = []
         self._waiting: list[Trial] = []
-        self._rank: list[int] = []
         self._crowding: list[float] = []
 
     @property
@@ -59,9 +58,9 @@ class NSGA2(Algorithm):
         pool = self._members + self._waiting
         self._waiting = []
         costs, violations = ranking.matrices([trial.score for trial in pool if trial.score is not None])
-        kept, rank, crowding = ranking.survivors(costs, violations, min(self.population, len(pool)))
+        kept, crowding = ranking.survivors(costs, violations, min(self.population, len(pool)))
         self._members = [pool[index] for index in kept]
-        self._rank, self._crowding = rank.tolist(), crowding.tolist()
+        self._crowding = crowding.tolist()
 
     def ask(self, i: int) -> Design | Exhausted:
         if i < self.population or len(self._members) < 2:
@@ -81,7 +80,14 @@ class NSGA2(Algorithm):
         return self.space.child(rng, self._variation, mother.design, father.design, origin)
 
     def _tournament(self, rng: Stream) -> Trial:
+        """The better of two: the one that dominates, else the less crowded. Not the one of lower rank: the ends of the
+        later fronts would lose to every member of the first, and with them the breadth of the front (ZDT2 collapses).
+        """
         a, b = rng.below(len(self._members)), rng.below(len(self._members))
-        if (self._rank[b], -self._crowding[b]) < (self._rank[a], -self._crowding[a]):
-            a = b
-        return self._members[a]
+        first, second = self._members[a].score, self._members[b].score
+        if first is not None and second is not None:
+            if ranking.dominates(first, second):
+                return self._members[a]
+            if ranking.dominates(second, first):
+                return self._members[b]
+        return self._members[b if self._crowding[b] > self._crowding[a] else a]

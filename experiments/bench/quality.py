@@ -203,7 +203,9 @@ def main() -> int:
     todo = jobs(arguments.seeds, nas_seeds, 10 if arguments.quick else 1)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.processes, mp_context=spawn) as pool:
-        for (side, name, which, seed, _), value, seconds in pool.map(run, todo):
+        for done, ((side, name, which, seed, _), value, seconds) in enumerate(pool.map(run, todo), 1):
+            if done % 20 == 0 or done == len(todo):
+                print(f"{done} of {len(todo)} runs", flush=True)
             values.setdefault((side, name, which), {})[seed] = value
             cpu[side] = cpu.get(side, 0.0) + seconds
     by_seed = {key: [found[seed] for seed in sorted(found)] for key, found in values.items()}

@@ -111,9 +111,9 @@ def fine_tune(start: Real, mask: Real, images: EncodedImages, steps: int, learni
     """Angles [blocks, 2, 4, 3] after full-batch Adam steps from `start`; no randomness."""
     optimizer = MaskedAdam(start * mask)
     whole = np.broadcast_to(mask, start.shape)
-    for _ in range(steps):
+    for step in range(steps):
         _, gradient = images.gradient(optimizer.weights[None])
-        optimizer.step(gradient[0] * mask, whole, learning_rate)
+        optimizer.step(gradient[0] * mask, whole, learning_rate_at(step, steps, learning_rate))
     return optimizer.weights
 
 

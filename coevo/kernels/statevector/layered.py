@@ -2,8 +2,8 @@
 
 The trainable body is the same for every sample, so with more samples than 2^n basis states it is cheaper to multiply
 the layers into one 2^n x 2^n matrix and meet the batch in one product than to push every sample through every gate.
-NumPy on purpose: at 16 x 16 a step is bound by the calls around the arithmetic, and PyTorch's calls cost three times
-as much (`experiments/bench` measures both). The gradient is written out, not taped: reverse mode over the layers.
+NumPy on purpose: at 16 x 16 a step is bound by the calls around the arithmetic, and with PyTorch's autograd it takes
+three times as long (`experiments/quantum/step_speed.py` measures both). The gradient is written out, not taped.
 """
 
 from __future__ import annotations

@@ -63,6 +63,8 @@ def train_supercircuit(
         _read(final, said)
         return final
     steps = options.supercircuit_steps
+    if progress is not None:
+        progress(0, steps, "reading the images")
     images = EncodedImages(read_training_images(options)[0])
     sampler = make_sampler(options)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))

@@ -112,7 +112,8 @@ def _flow(study: Study, experiment: Experiment, console: Console, result: dict[s
     began = time.monotonic()
     folder, problem = Path(result["run"]), study.problem
     run = Run.open(folder)
-    tally = Tally(study.goals, experiment.search.budget, study.evaluator.metrics)
+    metrics = study.stages[-1].evaluator.metrics
+    tally = Tally(study.goals, experiment.search.budget, metrics, depth=len(study.stages) - 1)
     tally.catch_up(study.trials(), run.status["seconds"])
     if problem.prepare is None or run.prepared:
         tally.skip("prepare")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,10 @@ Floats = NDArray[np.float64]
 
 
 def dominates(a: Score, b: Score) -> bool:
-    """Deb's constraint domination: less hard violation wins; at equal violation, Pareto dominance of the costs."""
+    """Deb's constraint domination, by stages: the deeper one wins; at equal depth less hard violation; at equal
+    violation Pareto dominance of the costs."""
+    if a.depth != b.depth:
+        return a.depth > b.depth
     if a.violation != b.violation:
         return a.violation < b.violation
     better = False
@@ -25,12 +28,16 @@ def dominates(a: Score, b: Score) -> bool:
     return better
 
 
-def matrices(scores: Sequence[Score]) -> tuple[Floats, Floats]:
-    """Costs [n, m] and violations [n] of the scores."""
-    return (
-        np.array([score.costs for score in scores], dtype=np.float64).reshape(len(scores), -1),
-        np.array([score.violation for score in scores], dtype=np.float64),
-    )
+def matrices(scores: Collection[Score]) -> tuple[Floats, Floats]:
+    """Costs [n, m] and violations [n] of the scores; where depths differ, places in the order of (depth, violation)
+    stand for the violations, since only their order counts."""
+    costs = np.array([score.costs for score in scores], dtype=np.float64).reshape(len(scores), -1)
+    deepest = max((score.depth for score in scores), default=0)
+    if all(score.depth == deepest for score in scores):
+        return costs, np.array([score.violation for score in scores], dtype=np.float64)
+    classes = sorted({(-score.depth, score.violation) for score in scores})
+    place = {those: float(n) for n, those in enumerate(classes)}
+    return costs, np.array([place[-score.depth, score.violation] for score in scores])
 
 
 def domination(costs: Floats, violations: Floats) -> NDArray[np.bool_]:

@@ -102,7 +102,7 @@ def _open_study(experiment: Experiment, problem: Problem, folder: Path) -> Study
         settings={
             "search": search.budget,
             "run": {"durability": run.durability, "export": run.export},
-            "units": {name: unit for name, unit in problem.stages[0].evaluator.metrics.items() if unit},
+            "units": {name: unit for stage in problem.stages for name, unit in stage.evaluator.metrics.items() if unit},
         },
     )
 
@@ -192,7 +192,7 @@ def _measured_at(exported: Path) -> dict[str, Any]:
 def _print_end(console: Console, study: Study, result: dict[str, Any]) -> None:
     front = study.front()
     if front.trials:
-        console.print(front_table(front, study.evaluator.metrics, ROWS, console.width))
+        console.print(front_table(front, study.stages[-1].evaluator.metrics, ROWS, console.width))
         more = len(same_points(front)) - ROWS
         if more > 0:
             console.print(f"and {more} more: coevo front {shlex.quote(result['run'])}")

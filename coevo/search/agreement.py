@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -63,12 +64,12 @@ def agreements(trials: Iterable[Trial], stages: Sequence[str], goals: Goals) -> 
         reached = [(result.stage, result.metrics) for result in trial.earlier]
         if trial.outcome.ok:
             reached.append((trial.stage, trial.outcome.metrics))
-        for (cheaper, before), (deeper, after) in zip(reached, reached[1:], strict=False):
+        for (cheaper, before), (deeper, after) in pairwise(reached):
             for objective in goals.objectives:
                 name = objective.metric
                 pairs.setdefault((cheaper, deeper, name), []).append((before[name], after[name]))
     found = []
-    for cheaper, deeper in zip(stages, stages[1:], strict=False):
+    for cheaper, deeper in pairwise(stages):
         for objective in goals.objectives:
             both = pairs.get((cheaper, deeper, objective.metric), [])[-LATEST:]
             if len(both) >= 3:

@@ -139,7 +139,7 @@ class Study:
         return records.trials_of(self._folder.store.rows(), self.space.id, self.goals, folder, self._ledger.names)
 
     def agreements(self) -> list[Agreement]:
-        """How well each stage ranks designs as the next one does (Kendall's tau), over the designs that reached both."""
+        """How well each stage ranks designs as the next one does (Kendall's tau), over those that reached both."""
         return agreements(self.trials(), self._ledger.names, self.goals) if len(self.stages) > 1 else []
 
     @property

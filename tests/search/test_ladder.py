@@ -20,11 +20,9 @@ SPACE = Space("ladder/v1", lambda pick: [pick.integer(f"x{i}", 0, 9) for i in ra
 class Judge(Evaluator):
     """The sum of the digits, seen through noise that a seed fixes; the deeper the stage, the less of it."""
 
-    metrics = {"y": "", "cost": ""}
-
     def __init__(self, level, noise=0.0, batch=1, nap_s=0.0, fails=lambda value: False):
         self.id, self.noise, self.batch, self.nap_s, self.fails = f"judge{level}", noise, batch, nap_s, fails
-        self.level, self.calls = level, []
+        self.level, self.calls, self.metrics = level, [], {"y": "", "cost": ""}
 
     def evaluate(self, candidates, context):
         self.calls.append([candidate.index for candidate in candidates])
@@ -278,10 +276,9 @@ def test_wrong_ladders_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(InputError, match="share must lie in"):
         Stage("cheap", Judge(0), 0.0)
 
-    class Half(Judge):
-        metrics = {"cost": ""}
-
-    lacking = Problem("lacking", SPACE, [Stage("cheap", Half(0), 0.5), Stage("full", Judge(1))], {"y": "max"})
+    half = Judge(0)
+    half.metrics = {"cost": ""}
+    lacking = Problem("lacking", SPACE, [Stage("cheap", half, 0.5), Stage("full", Judge(1))], {"y": "max"})
     with pytest.raises(UnknownName, match="unknown metric 'y' in evaluator judge0@1 of stage 'cheap'"):
         study(lacking, folder=tmp_path / "run")
     twins = Problem("twins", SPACE, [Stage("a", Judge(0), 0.5), Stage("a", Judge(1))], {"y": "max"})

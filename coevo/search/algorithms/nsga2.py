@@ -14,10 +14,10 @@ class NSGA2(Algorithm):
     """Keeps `population` trials by non-dominated rank and crowding, with Deb's constraint domination.
 
     The first `population` designs are random. After that parents come from binary tournaments (domination, then
-    crowding). Selection happens whenever `refresh` new trials came in (a tenth of the population unless given): no generation
-    has to be complete, so no worker waits for one. `crossover` is the chance of two parents, `mutation` the chance
-    of each answer to vary (None: one over their number), `real_crossover` "uniform" or "sbx", `eta` the distribution
-    index of polynomial mutation.
+    crowding). Selection happens whenever `refresh` new trials came in (a tenth of the population unless given): no
+    generation has to be complete, so no worker waits for one. `crossover` is the chance of two parents, `mutation`
+    the chance of each answer to vary (None: one over their number), `real_crossover` "uniform" or "sbx", `eta` the
+    distribution index of polynomial mutation.
     """
 
     name = "nsga2"

@@ -74,11 +74,12 @@ class WorkerSetup:
 class Runner(Protocol):
     """Runs tasks. The study submits while `room() > 0`, then waits.
 
-    `start` returns when the first worker has set its first evaluator up, or raises EvaluatorError with the worker's own
-    words; `wait` raises it where a later stage's cannot be set up. `wait` returns the results of every task that
-    ended, at least one unless `timeout_s` passed first; a task's results come together, one `Done` a candidate in their order. A lost or failed batch is retried one candidate at a
-    time inside the runner; only a candidate that loses its worker twice fails. `close` ends every worker; it may be
-    called twice, and `kill=True` does not wait for running evaluations.
+    `start` returns when the first worker has set its first evaluator up, or raises EvaluatorError with the worker's
+    own words; `wait` raises it where a later stage's cannot be set up. `wait` returns the results of every task that
+    ended, at least one unless `timeout_s` passed first; a task's results come together, one `Done` a candidate in
+    their order. A lost or failed batch is retried one candidate at a time inside the runner; only a candidate that
+    loses its worker twice fails. `close` ends every worker; it may be called twice, and `kill=True` does not wait for
+    running evaluations.
     """
 
     name: str

@@ -22,8 +22,9 @@ class StageResult:
 @dataclass(frozen=True, slots=True)
 class Trial:
     """`index` counts asked designs from 0. `stage` is the deepest that the design reached, `earlier` those before it.
-    `cost_s` is evaluator seconds at that stage; a cached outcome costs 0 and names its source in `cached_from`. `score` is
-    None where the trial failed. `how` says what befell its worker, where anything did: "" (nothing), "retried", "timeout" or "lost"; only "" may be cached."""
+    `cost_s` is evaluator seconds at that stage; a cached outcome costs 0 and names its source in `cached_from`.
+    `score` is None where the trial failed. `how` says what befell its worker, where anything did: "" (nothing),
+    "retried", "timeout" or "lost"; only "" may be cached."""
 
     index: int
     design: Design

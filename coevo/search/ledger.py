@@ -31,6 +31,7 @@ class Open:
     """A design that was asked and not yet told: the stage it is at, its outcome there once known, and those before."""
 
     design: Design
+    seed: int
     stage: int = 0
     latest: Trial | None = None
     earlier: tuple[StageResult, ...] = ()
@@ -100,8 +101,7 @@ class Ledger:
         """An open design as the evaluator of its stage gets it."""
         entry = self.open[index]
         key = entry.design.key
-        value, seed = self.space.build(entry.design), derived_seed(self.seed, key)
-        return Candidate(index, key, value, seed, self._designs_folder, entry.artifacts)
+        return Candidate(index, key, self.space.build(entry.design), entry.seed, self._designs_folder, entry.artifacts)
 
     def unevaluated(self) -> list[list[int]]:
         """Designs that were asked, by an earlier session or by hand, and have no outcome of the first stage, in their
@@ -138,7 +138,7 @@ class Ledger:
         """Judges an outcome and stores it. Gives the trial first, and then those that it let end: designs that wait at
         a gate for their turn. A trial that is still open goes on or waits."""
         entry = self.open[done.index]
-        trial = self._trial(done, entry, candidate, cached_from)
+        trial = self._trial(done, entry, cached_from)
         if trial.outcome.artifacts and self._home is not None:
             sync(trial.outcome.artifacts.values())
         cache_key = self._caches[entry.stage].key(candidate) if candidate is not None and not done.how else None
@@ -155,7 +155,7 @@ class Ledger:
                 touched.append(waiting)
         return touched
 
-    def _trial(self, done: Done, entry: Open, candidate: Candidate | None, cached_from: int | None) -> Trial:
+    def _trial(self, done: Done, entry: Open, cached_from: int | None) -> Trial:
         outcome, score = done.outcome, None
         if outcome.failure is None:
             metrics, failure = judge(outcome.metrics, self._needed)
@@ -169,7 +169,7 @@ class Ledger:
             cost_s=done.cost_s,
             evaluator=self._labels[entry.stage],
             device=self.device,
-            seed=derived_seed(self.seed, entry.design.key) if candidate is None else candidate.seed,
+            seed=entry.seed,
             score=score,
             cached_from=cached_from,
             how=done.how,
@@ -199,7 +199,7 @@ class Ledger:
 
     def _asked(self, index: int, design: Design) -> None:
         self._seen.add(design.digest)
-        self.open[index] = Open(design)
+        self.open[index] = Open(design, derived_seed(self.seed, design.key))
         self.schedule.asked = index + 1
 
     def _told(self, trial: Trial) -> None:

@@ -102,7 +102,7 @@ def _open_study(experiment: Experiment, problem: Problem, folder: Path) -> Study
         settings={
             "search": search.budget,
             "run": {"durability": run.durability, "export": run.export},
-            "units": {name: unit for name, unit in problem.stages[0].evaluator.metrics.items() if unit},
+            "units": {name: unit for stage in problem.stages for name, unit in stage.evaluator.metrics.items() if unit},
         },
     )
 
@@ -112,7 +112,8 @@ def _flow(study: Study, experiment: Experiment, console: Console, result: dict[s
     began = time.monotonic()
     folder, problem = Path(result["run"]), study.problem
     run = Run.open(folder)
-    tally = Tally(study.goals, experiment.search.budget, study.evaluator.metrics)
+    metrics = study.stages[-1].evaluator.metrics
+    tally = Tally(study.goals, experiment.search.budget, metrics, depth=len(study.stages) - 1)
     tally.catch_up(study.trials(), run.status["seconds"])
     if problem.prepare is None or run.prepared:
         tally.skip("prepare")
@@ -191,7 +192,7 @@ def _measured_at(exported: Path) -> dict[str, Any]:
 def _print_end(console: Console, study: Study, result: dict[str, Any]) -> None:
     front = study.front()
     if front.trials:
-        console.print(front_table(front, study.evaluator.metrics, ROWS, console.width))
+        console.print(front_table(front, study.stages[-1].evaluator.metrics, ROWS, console.width))
         more = len(same_points(front)) - ROWS
         if more > 0:
             console.print(f"and {more} more: coevo front {shlex.quote(result['run'])}")

@@ -37,6 +37,7 @@ class Tally:
         goals: Goals,
         budget: Mapping[str, float],
         units: Mapping[str, str] | None = None,
+        depth: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.goals = goals
@@ -49,7 +50,7 @@ class Tally:
         self.runner = "local"
         self.best: dict[str, tuple[float, int]] = {}
         self.earlier_s = 0.0
-        self._archive = Archive()
+        self._archive = Archive(depth)
         self._clock = clock
         self._samples: deque[tuple[float, int, float]] = deque()
 

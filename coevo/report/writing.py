@@ -39,7 +39,7 @@ def page_of(run: Run, problem: Problem | None = None, note: str = "") -> Page:
         units |= {name: unit for stage in problem.stages for name, unit in stage.evaluator.metrics.items()}
     units = {name: unit(text) for name, text in units.items()}
     trials = list(run.trials())
-    archive = Archive()
+    archive = Archive(len(run.stages) - 1)
     for trial in trials:
         archive.add(trial)
     table = tabulate(trials, archive.trials, run.goals, units)

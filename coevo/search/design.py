@@ -24,13 +24,14 @@ class Design:
     A design is written once as `text` (the JSON of its answers) and read back from it only when somebody looks.
     """
 
-    __slots__ = ("_answers", "_digest", "_text", "origin", "space")
+    __slots__ = ("_answers", "_digest", "_mapping", "_text", "origin", "space")
 
     space: str
     origin: Origin | None
     _answers: tuple[tuple[str, Any], ...] | None
     _digest: bytes | None
     _text: str | None
+    _mapping: dict[str, Any] | None
 
     def __init__(self, space: str, answers: Iterable[tuple[str, Any]], origin: Origin | None = None):
         self._fill(space, tuple(answers), None, None, origin)
@@ -41,6 +42,7 @@ class Design:
         put(self, "_answers", answers)
         put(self, "_text", content)
         put(self, "_digest", known)
+        put(self, "_mapping", None)
         put(self, "origin", origin)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -65,6 +67,13 @@ class Design:
             ]
             object.__setattr__(self, "_answers", tuple(answers))
         return self._answers  # type: ignore[return-value]
+
+    @property
+    def mapping(self) -> Mapping[str, Any]:
+        """The answers by name; parents are asked again and again."""
+        if self._mapping is None:
+            object.__setattr__(self, "_mapping", dict(self.answers))
+        return self._mapping  # type: ignore[return-value]
 
     @property
     def text(self) -> str:

@@ -46,8 +46,15 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Staged:
+    """An outcome of a stage that is not the last is durable; whether the design goes on is not said yet."""
+
+    trial: Trial
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
-    """A trial is durable."""
+    """A trial is durable: its design goes no further."""
 
     trial: Trial
 
@@ -70,4 +77,4 @@ class Finished:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-Event = Started | Progress | Prepared | Asked | Told | Note | Finished
+Event = Started | Progress | Prepared | Asked | Staged | Told | Note | Finished

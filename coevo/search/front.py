@@ -55,9 +55,11 @@ class Front:
 
 
 class Archive:
-    """Keeps the front of what it was given, one trial at a time."""
+    """Keeps the front of what it was given, one trial at a time. Only the last stage's outcomes count: `depth` is its
+    number."""
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int = 0) -> None:
+        self.depth = depth
         self.trials: list[Trial] = []
         self._costs: list[tuple[float, ...]] = []  # of the trials; sorted where there are two costs
         self._matrix = np.empty((0, 0))
@@ -66,7 +68,7 @@ class Archive:
     def add(self, trial: Trial) -> bool:
         """Takes a trial in if nothing dominates it and drops what it dominates. Infeasible and failed ones stay out."""
         score = trial.score
-        if score is None or score.violation > 0:
+        if score is None or score.violation > 0 or score.depth < self.depth:
             return False
         return self._add_sorted(trial, score.costs) if len(score.costs) == 2 else self._add(trial, score.costs)
 

@@ -1,13 +1,16 @@
-"""Who was asked and what was told: designs, trials, the front and the counts, held in memory and in the store."""
+"""Who was asked and what was told: designs, outcomes by stage, the front and the counts, in memory and in the store."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from coevo.errors import CorruptRun
 from coevo.search import records
 from coevo.search.algorithms import Algorithm, Exhausted
+from coevo.search.cache import OutcomeCache
 from coevo.search.canonical import derived_seed
 from coevo.search.design import Design
 from coevo.search.evaluator import Candidate, Outcome
@@ -15,10 +18,24 @@ from coevo.search.folder import RunFolder, sync
 from coevo.search.front import Archive
 from coevo.search.objectives import Goals, judge
 from coevo.search.problem import Stage
+from coevo.search.promotion import Ladder
 from coevo.search.runners.base import Done
 from coevo.search.schedule import Schedule
 from coevo.search.space import Space
-from coevo.search.trial import Trial
+from coevo.search.store import Row
+from coevo.search.trial import StageResult, Trial
+
+
+@dataclass(slots=True)
+class Open:
+    """A design that was asked and not yet told: the stage it is at, its outcome there once known, and those before."""
+
+    design: Design
+    seed: int
+    stage: int = 0
+    latest: Trial | None = None
+    earlier: tuple[StageResult, ...] = ()
+    artifacts: dict[str, Path] = field(default_factory=dict)
 
 
 class Ledger:
@@ -30,25 +47,29 @@ class Ledger:
     def __init__(
         self,
         space: Space,
-        stage: Stage,
+        stages: Sequence[Stage],
         goals: Goals,
         algorithm: Algorithm,
+        caches: Sequence[OutcomeCache],
         schedule: Schedule,
         seen: set[bytes],
         seed: int,
         device: str,
     ):
-        self.space, self.stage, self.goals, self.algorithm = space, stage, goals, algorithm
+        self.space, self.stages, self.goals, self.algorithm = space, stages, goals, algorithm
         self.schedule, self.seed, self.device = schedule, seed, device
-        self.archive = Archive()
-        self.open: dict[int, Design] = {}  # asked and not yet told
+        self.names = [stage.name for stage in stages]
+        self.ladder = Ladder([stage.share for stage in stages], [stage.evaluator.batch for stage in stages])
+        self.archive = Archive(self.ladder.last)
+        self.open: dict[int, Open] = {}
         self.told = self.failed = self.infeasible = 0
         self.cost_s = 0.0
         self.prepared: dict[str, dict[str, str]] | None = None
         self.seconds_before = 0.0  # of earlier sessions
+        self._caches = caches
         self._seen = seen
         self._needed = goals.needed
-        self._evaluator = stage.evaluator.label
+        self._labels = [stage.evaluator.label for stage in stages]
         self._folder: RunFolder
         self._designs_folder: Path
 
@@ -62,6 +83,8 @@ class Ledger:
     def _home(self) -> Path | None:
         return None if self._folder.is_private else self._folder.path
 
+    # Asking ------------------------------------------------------------------------------------------------------
+
     def ask(self) -> Candidate | Exhausted:
         """The next design, after the algorithm was told exactly what it may know by now."""
         index = self.schedule.asked
@@ -72,64 +95,124 @@ class Ledger:
             return design
         self._asked(index, design)
         self._folder.store.append_asked(index, design.key, records.asked_content(design))
-        return self.candidate(index, design)
+        return self.candidate(index)
 
-    def candidate(self, index: int, design: Design) -> Candidate:
-        """The design as an evaluator gets it."""
-        key = design.key
-        return Candidate(index, key, self.space.build(design), derived_seed(self.seed, key), self._designs_folder)
+    def candidate(self, index: int) -> Candidate:
+        """An open design as the evaluator of its stage gets it."""
+        entry = self.open[index]
+        key = entry.design.key
+        return Candidate(index, key, self.space.build(entry.design), entry.seed, self._designs_folder, entry.artifacts)
 
-    def record(self, done: Done, candidate: Candidate | None, cached_from: int | None = None) -> Trial:
-        """Judges an outcome and makes a trial of it."""
-        design = self.open[done.index]
-        outcome, score = done.outcome, None
-        if outcome.failure is None:
-            metrics, failure = judge(outcome.metrics, self._needed)
-            outcome = Outcome(metrics, failure, outcome.artifacts)
-            score = None if failure is not None else self.goals.score(metrics)
-        trial = Trial(
-            index=done.index,
-            design=design,
-            stage=self.stage.name,
-            outcome=outcome,
-            cost_s=done.cost_s,
-            evaluator=self._evaluator,
-            device=self.device,
-            seed=derived_seed(self.seed, design.key) if candidate is None else candidate.seed,
-            score=score,
-            cached_from=cached_from,
-            how=done.how,
-        )
-        if outcome.artifacts and self._home is not None:
-            sync(outcome.artifacts.values())
-        cache_key = self.schedule.cache_key(candidate) if candidate is not None and not done.how else None
-        self._folder.store.append("told", done.index, records.told_body(trial, self._home, cache_key))
-        self._told(trial, cache_key)
-        return trial
+    def unevaluated(self) -> list[list[int]]:
+        """Designs that were asked, by an earlier session or by hand, and have no outcome of the first stage, in their
+        batches."""
+        batches: dict[int, list[int]] = {}
+        for index, entry in sorted(self.open.items()):
+            if entry.stage == 0 and entry.latest is None:
+                batches.setdefault(index // self.schedule.batch, []).append(index)
+        return list(batches.values())
 
-    def from_cache(self, candidate: Candidate, first: int) -> Trial | None:
-        """The trial of a candidate whose outcome the batch that begins at `first` may take over, recorded."""
-        key = self.schedule.cache_key(candidate)
-        source = self.schedule.cached(key, first) if key is not None else None
+    def promoted(self, no_more: bool) -> list[tuple[int, list[int]]]:
+        """(stage, indices) of the batches of later stages that are decided by now, the deepest first, each once."""
+        found = []
+        for stage, indices in self.ladder.ready(self.schedule.asked, no_more):
+            # After a recall the ladder also names those that an earlier session evaluated.
+            entries = [(index, self.open.get(index)) for index in indices]
+            waiting = [i for i, entry in entries if entry and entry.stage == stage and entry.latest is None]
+            if waiting:
+                found.append((stage, waiting))
+        return found
+
+    def from_cache(self, candidate: Candidate, stage: int, first: int) -> list[Trial] | None:
+        """What recording the outcome led to, where the batch that begins at `first` may take one over; else None."""
+        cache = self._caches[stage]
+        key = cache.key(candidate)
+        source = cache.get(key, self.schedule.horizon(first)) if key is not None else None
         if source is None:
             return None
         return self.record(Done(candidate.index, source.outcome, 0.0), candidate, cached_from=source.index)
 
+    # Telling -----------------------------------------------------------------------------------------------------
+
+    def record(self, done: Done, candidate: Candidate | None, cached_from: int | None = None) -> list[Trial]:
+        """Judges an outcome and stores it. Gives the trial first, and then those that it let end: designs that wait at
+        a gate for their turn. A trial that is still open goes on or waits."""
+        entry = self.open[done.index]
+        trial = self._trial(done, entry, cached_from)
+        if trial.outcome.artifacts and self._home is not None:
+            sync(trial.outcome.artifacts.values())
+        cache_key = self._caches[entry.stage].key(candidate) if candidate is not None and not done.how else None
+        final = trial.score is None or entry.stage == self.ladder.last
+        body = records.told_body(trial, self._home, cache_key)
+        self._folder.store.append("told" if final else "staged", done.index, body)
+        touched = [trial]
+        for index in self._settle(trial, cache_key, final):
+            waiting = self.open[index].latest
+            assert waiting is not None
+            self._folder.store.append("told", index, records.told_body(waiting, self._home, None))
+            self._told(waiting)
+            if waiting is not trial:
+                touched.append(waiting)
+        return touched
+
+    def _trial(self, done: Done, entry: Open, cached_from: int | None) -> Trial:
+        outcome, score = done.outcome, None
+        if outcome.failure is None:
+            metrics, failure = judge(outcome.metrics, self._needed)
+            outcome = Outcome(metrics, failure, outcome.artifacts)
+            score = None if failure is not None else self.goals.score(metrics, entry.stage)
+        return Trial(
+            index=done.index,
+            design=entry.design,
+            stage=self.names[entry.stage],
+            outcome=outcome,
+            cost_s=done.cost_s,
+            evaluator=self._labels[entry.stage],
+            device=self.device,
+            seed=entry.seed,
+            score=score,
+            cached_from=cached_from,
+            how=done.how,
+            earlier=entry.earlier,
+        )
+
+    def _settle(self, trial: Trial, cache_key: str | None, final: bool) -> list[int]:
+        """Moves the trial's design and those that waited for it; gives the indices that end at their stage."""
+        entry = self.open[trial.index]
+        stage = entry.stage
+        self.cost_s += trial.cost_s
+        self._caches[stage].hold(trial, cache_key)
+        entry.latest = trial
+        if final:
+            self._told(trial)
+        if self.ladder.last == 0:
+            return []
+        ended, promoted = self.ladder.settle(trial.index, stage, trial.score)
+        for index, to in promoted:
+            moved = self.open[index]
+            before = moved.latest
+            assert before is not None
+            moved.earlier += (StageResult(before.stage, before.outcome.metrics, before.cost_s),)
+            moved.artifacts |= before.outcome.artifacts
+            moved.stage, moved.latest = to, None
+        return ended
+
     def _asked(self, index: int, design: Design) -> None:
         self._seen.add(design.digest)
-        self.open[index] = design
+        self.open[index] = Open(design, derived_seed(self.seed, design.key))
         self.schedule.asked = index + 1
 
-    def _told(self, trial: Trial, cache_key: str | None) -> None:
+    def _told(self, trial: Trial) -> None:
         del self.open[trial.index]
         self.told += 1
-        self.cost_s += trial.cost_s
         if trial.score is None:
             self.failed += 1
         elif trial.score.violation > 0:
             self.infeasible += 1
         self.archive.add(trial)
-        self.schedule.completed(trial, cache_key)
+        self.schedule.told(trial)
+
+    # Recalling ---------------------------------------------------------------------------------------------------
 
     def _recall(self) -> None:
         """Feeds what is stored through `tell`, in the order and at the moments of the first time."""
@@ -140,12 +223,8 @@ class Ledger:
                 for trial in self.schedule.due(row.trial):
                     self.algorithm.tell(trial)
                 self._asked(row.trial, records.design_of(self.space.id, row))
-            elif row.kind == "told" and row.trial is not None:
-                if row.trial not in self.open:
-                    raise CorruptRun(f"event {row.sequence} tells trial {row.trial}, which is not open")
-                body: dict[str, Any] = row.body
-                trial = records.trial_of(row.trial, self.open[row.trial], body, self.goals, self._home)
-                self._told(trial, body.get("cache"))
+            elif row.kind in ("told", "staged") and row.trial is not None:
+                self._recall_outcome(row, row.trial, row.body)
             elif row.kind == "prepared":
                 self.prepared = row.body["artifacts"]
             elif row.kind == "started":
@@ -153,3 +232,16 @@ class Ledger:
                 session = row.at
             last = row.at
         self.seconds_before += last - session if session is not None else 0.0
+
+    def _recall_outcome(self, row: Row, index: int, body: dict[str, Any]) -> None:
+        entry = self.open.get(index)
+        if entry is None:
+            raise CorruptRun(f"event {row.sequence} tells trial {index}, which is not open")
+        if body["stage"] != self.names[entry.stage]:
+            raise CorruptRun(f"event {row.sequence} is of stage {body['stage']!r}, but trial {index} is not there")
+        trial = records.trial_of(index, entry.design, body, self.goals, self._home, self.names)
+        if row.kind == "told" and entry.latest is not None:  # it waited at a gate, and ended there
+            self._told(trial)
+            return
+        # Who ends is not acted on: the rows that say so follow in the same commit.
+        self._settle(replace(trial, earlier=entry.earlier), body.get("cache"), row.kind == "told")

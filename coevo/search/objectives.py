@@ -58,10 +58,12 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A trial as algorithms compare it: total hard violation first, then minimised costs (soft violation is one)."""
+    """A trial as algorithms compare it: the deeper stage first, then the smaller hard violation, then the minimised
+    costs (soft violation is one of them)."""
 
     violation: float
     costs: tuple[float, ...]
+    depth: int = 0
 
 
 class Goals:
@@ -94,8 +96,8 @@ class Goals:
             if metric not in offered:
                 raise unknown_name("metric", metric, offered, where)
 
-    def score(self, metrics: Mapping[str, float]) -> Score:
-        """The score of a successful trial's metrics."""
+    def score(self, metrics: Mapping[str, float], depth: int = 0) -> Score:
+        """The score of a successful trial's metrics at the stage of this number."""
         costs = [
             -metrics[objective.metric] if objective.direction == "max" else metrics[objective.metric]
             for objective in self.objectives
@@ -103,7 +105,7 @@ class Goals:
         if self.soft:
             costs.append(sum(constraint.violation(metrics[constraint.metric]) for constraint in self.soft))
         violation = sum(constraint.violation(metrics[constraint.metric]) for constraint in self.hard)
-        return Score(violation, tuple(costs))
+        return Score(violation, tuple(costs), depth)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON, as run.toml stores it."""

@@ -36,14 +36,29 @@ class Pick:
     def one(self, name: str, options: Sequence[T]) -> T:
         """One of `options`."""
         question = self._questions.get(name)
-        if type(question) is not One or question.raw is not options or not question.reusable:
-            question = self._questions[name] = One(name, options)
-        return self._ask(name, question)  # type: ignore[no-any-return]
+        if question is None or question.raw is not options:
+            question = self._one(name, options)
+        if name in self.answers:
+            self._twice(name)
+        answer = self.answers[name] = self._choose(name, question)
+        value: Any = answer if question.plain else question.value(answer)
+        return value  # type: ignore[no-any-return]
+
+    def _one(self, name: str, options: Sequence[Any]) -> Question:
+        question = self._questions.get(name)
+        if type(question) is not One or not question.reusable or not _same(question.raw, options):
+            _named(name)
+            question = One(name, options)
+            # A list may change behind our back: it is read anew at every build, so it is never taken for the same.
+            question.raw = options if question.reusable else None
+            self._questions[name] = question
+        return question
 
     def some(self, name: str, items: Sequence[T], k: int) -> tuple[T, ...]:
         """k of `items`, sorted by the order of the items."""
         question = self._questions.get(name)
         if type(question) is not Some or not question.reusable or question.k != k or not _same(question.raw[0], items):
+            _named(name)
             question = self._questions[name] = Some(name, items, k)
         return self._ask(name, question)  # type: ignore[no-any-return]
 
@@ -56,6 +71,7 @@ class Pick:
             or question.raw[1] != k
             or not _same(question.raw[0], items)
         ):
+            _named(name)
             question = self._questions[name] = Order(name, items, k)
         return self._ask(name, question)  # type: ignore[no-any-return]
 
@@ -63,6 +79,7 @@ class Pick:
         """An integer in low, low + step, ..., up to high."""
         question = self._questions.get(name)
         if type(question) is not Integer or question.raw != (low, high, step):
+            _named(name)
             question = self._questions[name] = Integer(name, low, high, step)
         return self._ask(name, question)  # type: ignore[no-any-return]
 
@@ -70,6 +87,7 @@ class Pick:
         """A real number in low..high; `log` searches on a logarithmic scale."""
         question = self._questions.get(name)
         if type(question) is not Real or question.raw != (low, high, log):
+            _named(name)
             question = self._questions[name] = Real(name, low, high, log)
         return self._ask(name, question)  # type: ignore[no-any-return]
 
@@ -79,15 +97,20 @@ class Pick:
 
     def _ask(self, name: str, question: Question) -> Any:
         if name in self.answers:
-            raise SpaceError(
-                f"the name {name!r} was asked twice in one build; every question needs a name of its own, "
-                f"for example {name + '2'!r}"
-            )
-        if type(name) is not str or not name:
-            raise SpaceError(f"a question's name must be a text that is not empty, got {name!r}")
-        answer = self._choose(name, question)
-        self.answers[name] = answer
+            self._twice(name)
+        answer = self.answers[name] = self._choose(name, question)
         return answer if question.plain else question.value(answer)
+
+    def _twice(self, name: str) -> NoReturn:
+        raise SpaceError(
+            f"the name {name!r} was asked twice in one build; every question needs a name of its own, "
+            f"for example {name + '2'!r}"
+        )
+
+
+def _named(name: Any) -> None:
+    if type(name) is not str or not name:
+        raise SpaceError(f"a question's name must be a text that is not empty, got {name!r}")
 
 
 def _same(raw: Any, options: Any) -> bool:

@@ -74,7 +74,7 @@ class Items:
 class One:
     """One of several options."""
 
-    __slots__ = ("answers", "items", "plain", "raw", "reusable", "size")
+    __slots__ = ("answers", "items", "lookup", "plain", "raw", "reusable", "size")
     blends = False  # does mixing make answers that neither parent has?
 
     def __init__(self, name: str, options: Any):
@@ -82,6 +82,8 @@ class One:
         self.items = Items(options, f"one({name!r})", "options")
         self.answers = self.items.answers
         self.plain = self.items.plain  # are answers and values the same thing?
+        # From a parent's answer to ours, where that is all there is to fitting.
+        self.lookup: dict[Any, Any] | None = {answer: answer for answer in self.answers} if self.plain else None
         self.size: int = len(self.answers)
         if not self.size:
             raise SpaceError(f"one({name!r}): there are no options to choose from")
@@ -123,6 +125,7 @@ class Integer:
     __slots__ = ("low", "raw", "reusable", "size", "step")
     plain = True
     blends = False
+    lookup = None
 
     def __init__(self, name: str, low: int, high: int, step: int):
         where = f"integer({name!r})"
@@ -176,6 +179,7 @@ class Real:
     __slots__ = ("high", "log", "low", "raw", "reusable", "size")
     plain = False
     blends = True
+    lookup = None
 
     def __init__(self, name: str, low: float, high: float, log: bool):
         where = f"real({name!r})"
@@ -260,6 +264,7 @@ class Order:
     __slots__ = ("items", "k", "raw", "reusable", "size")
     plain = False
     blends = True
+    lookup = None
 
     def __init__(self, name: str, items: Any, k: int | None):
         where = f"order({name!r})"
@@ -344,6 +349,7 @@ class Some:
     __slots__ = ("items", "k", "raw", "reusable", "size")
     plain = False
     blends = True
+    lookup = None
 
     def __init__(self, name: str, items: Any, k: int):
         where = f"some({name!r})"

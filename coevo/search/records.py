@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from coevo.search.design import Design, Origin
 from coevo.search.evaluator import Outcome
 from coevo.search.objectives import Goals
 from coevo.search.store import Row
-from coevo.search.trial import Trial
+from coevo.search.trial import StageResult, Trial
 
 
 def asked_content(design: Design) -> str:
@@ -43,12 +43,16 @@ def told_body(trial: Trial, folder: Path | None, cache_key: str | None) -> dict[
         body["how"] = trial.how
     if trial.cached_from is not None:
         body["cached_from"] = trial.cached_from
+    if trial.earlier:
+        body["earlier"] = [[result.stage, dict(result.metrics), round(result.cost_s, 6)] for result in trial.earlier]
     if cache_key is not None:
         body["cache"] = cache_key
     return body
 
 
-def trial_of(index: int, design: Design, body: dict[str, Any], goals: Goals, folder: Path | None) -> Trial:
+def trial_of(
+    index: int, design: Design, body: dict[str, Any], goals: Goals, folder: Path | None, stages: Sequence[str]
+) -> Trial:
     failure = body.get("failure")
     metrics = body.get("metrics", {})
     artifacts = {
@@ -63,13 +67,16 @@ def trial_of(index: int, design: Design, body: dict[str, Any], goals: Goals, fol
         evaluator=body["evaluator"],
         device=body["device"],
         seed=body["seed"],
-        score=None if failure is not None else goals.score(metrics),
+        score=None if failure is not None else goals.score(metrics, stages.index(body["stage"])),
         cached_from=body.get("cached_from"),
         how=body.get("how", ""),
+        earlier=tuple(StageResult(*result) for result in body["earlier"]) if "earlier" in body else (),
     )
 
 
-def trials_of(rows: Iterable[Row], space: str, goals: Goals, folder: Path | None) -> Iterator[Trial]:
+def trials_of(
+    rows: Iterable[Row], space: str, goals: Goals, folder: Path | None, stages: Sequence[str]
+) -> Iterator[Trial]:
     """Every told trial in the order of the indices. What is held back is what finished ahead of its turn."""
     designs: dict[int, Design] = {}
     ahead: dict[int, Trial] = {}
@@ -80,7 +87,7 @@ def trials_of(rows: Iterable[Row], space: str, goals: Goals, folder: Path | None
         elif row.kind == "told" and row.trial is not None:
             if row.trial not in designs:
                 raise CorruptRun(f"event {row.sequence} tells trial {row.trial}, which was never asked or told before")
-            ahead[row.trial] = trial_of(row.trial, designs.pop(row.trial), row.body, goals, folder)
+            ahead[row.trial] = trial_of(row.trial, designs.pop(row.trial), row.body, goals, folder, stages)
             while turn in ahead:
                 yield ahead.pop(turn)
                 turn += 1

@@ -23,6 +23,7 @@ class Run:
         self.config = config
         self.goals = Goals(config["objectives"], config.get("constraints", {}))
         self.space_id: str = config["recorded"]["space"]
+        self.stages: list[str] = list(config["recorded"]["stages"])
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
@@ -50,10 +51,10 @@ class Run:
 
     def trials(self) -> Iterator[Trial]:
         """Every told trial in the order of the indices."""
-        return records.trials_of(self.rows(), self.space_id, self.goals, self.path)
+        return records.trials_of(self.rows(), self.space_id, self.goals, self.path, self.stages)
 
     def front(self) -> Front:
-        archive = Archive()
+        archive = Archive(len(self.stages) - 1)
         for trial in self.trials():
             archive.add(trial)
         return Front(self.goals, archive.trials)
@@ -95,10 +96,11 @@ class Run:
                 counts["asked"] += 1
             elif row.kind == "told":
                 counts["told"] += 1
-                cost_s += row.body["cost_s"]
-                if "failure" in row.body:
+                body = row.body
+                cost_s += body["cost_s"] + sum(cost for _, _, cost in body.get("earlier", ()))
+                if "failure" in body:
                     counts["failed"] += 1
-                elif self.goals.score(row.body["metrics"]).violation > 0:
+                elif self.goals.score(body["metrics"]).violation > 0:
                     counts["infeasible"] += 1
             elif row.kind == "finished":
                 finished = row.body["reason"]

@@ -13,7 +13,7 @@ from coevo.search.canonical import Stream
 from coevo.search.design import Design, Origin
 from coevo.search.pick import Chooser, Pick, Rejected
 from coevo.search.questions import MISSING, Question
-from coevo.search.variation import Breed, Draw, Variation
+from coevo.search.variation import Draw, Variation, breed
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Space:
         self, rng: Stream, variation: Variation, mother: Design, father: Design | None, origin: Origin
     ) -> Design | None:
         """A valid child of one parent (mutation) or two (crossover, then mutation); None where repair did not help."""
-        grown = self.grow(Breed(mother.answers, father.answers if father else None, rng, variation), origin)
+        grown = self.grow(breed(mother, father, rng, variation), origin)
         if grown.refusal is None:
             self._latest = grown
             return grown.design
@@ -163,7 +163,7 @@ class Space:
         """Mutates towards a smaller violation; ties are accepted, so that a plateau can be crossed."""
         variation, here = Variation(), start
         for _ in range(steps):
-            grown = self.grow(Breed(here.design.answers, None, rng, variation), origin)
+            grown = self.grow(breed(here.design, None, rng, variation), origin)
             if grown.refusal is None:
                 return grown.design
             reasons[_shape(grown.refusal.reason)] += 1

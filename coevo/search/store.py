@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from coevo.errors import ConfigError, CorruptRun, RunFolderError
+from coevo.search.canonical import encoder
 
 FORMAT = 1
 FILE = "study.sqlite"
@@ -34,7 +35,8 @@ _NETWORK_FILE_SYSTEMS = (
 )
 
 _INSERT = "INSERT INTO event (kind, trial, at, key, content) VALUES (?, ?, ?, ?, ?)"
-_dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_INSERT_TWO = f"{_INSERT}, (?, ?, ?, ?, ?)"
+_dumps = encoder(ensure_ascii=False)
 
 
 class Row(NamedTuple):
@@ -115,8 +117,11 @@ class Store:
         if not self._pending:
             return
         try:
-            if len(self._pending) == 1:  # a single statement is a transaction of its own
+            # A single statement is a transaction of its own; two events are an ask and a tell, the usual case.
+            if len(self._pending) == 1:
                 self._database.execute(_INSERT, self._pending[0])
+            elif len(self._pending) == 2:
+                self._database.execute(_INSERT_TWO, self._pending[0] + self._pending[1])
             else:
                 self._database.execute("BEGIN")
                 self._database.executemany(_INSERT, self._pending)

@@ -5,21 +5,24 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from coevo.errors import ConfigError, InputError
 from coevo.search import environment, preparation, records
+from coevo.search.agreement import Agreement, agreements
 from coevo.search.algorithms import Algorithm, Exhausted, make_algorithm
+from coevo.search.cache import OutcomeCache
 from coevo.search.evaluator import Candidate, Outcome
-from coevo.search.events import Asked, Event, Finished, Note, Prepared, Progress, Started, Told
+from coevo.search.events import Asked, Event, Finished, Note, Prepared, Progress, Staged, Started, Told
 from coevo.search.folder import RunFolder
 from coevo.search.front import Front
 from coevo.search.ledger import Ledger
 from coevo.search.objectives import Constraint
 from coevo.search.problem import Problem
 from coevo.search.runners import make_runner
-from coevo.search.runners.base import Done, Runner, Task, WorkerSetup
+from coevo.search.runners.base import Done, Runner, StageSetup, Task, WorkerSetup
 from coevo.search.schedule import Schedule
 from coevo.search.space import Space
 from coevo.search.subject import Judge, settle
@@ -58,16 +61,19 @@ class Study:
     ):
         self.seed, self.lag = _whole("seed", seed, 0), _whole("lag", lag, 0)
         self.workers = _whole("workers", workers, 1)
-        self.goals, self.problem, self._source = settle(subject, evaluate, objectives, constraints)
-        self.space, self.stage = self.problem.space, self.problem.stages[0]
-        self.evaluator = self.stage.evaluator
-        self.goals.require(self.evaluator.metrics, f"evaluator {self.evaluator.label}")
+        self.goals, self.problem, self._sources = settle(subject, evaluate, objectives, constraints)
+        self.space, self.stages = self.problem.space, self.problem.stages
+        for stage in self.stages:
+            where = f"evaluator {stage.evaluator.label}" + (f" of stage {stage.name!r}" if len(self.stages) > 1 else "")
+            self.goals.require(stage.evaluator.metrics, where)
         self.algorithm = make_algorithm(algorithm, algorithm_options)
         seen: set[bytes] = set()
         self.algorithm.bind(self.space, self.goals, self.seed, self.lag, seen)
-        self._schedule = Schedule(self.algorithm, self.evaluator, self.lag)
+        caches = [OutcomeCache(stage.evaluator) for stage in self.stages]
+        self._schedule = Schedule(self.algorithm, self.stages, self.lag, any(cache.in_use for cache in caches))
         self._runner: Runner = make_runner(runner, self.workers)
         self._runner_started = False
+        self._tasks = 0
         self._listeners: list[Callable[[Event], Any]] = []
         self._artifacts: dict[str, Path] | None = None
         self._exhausted: Exhausted | None = None
@@ -75,7 +81,7 @@ class Study:
         self._began: float | None = None
         device = environment.short(environment.cpu_fingerprint())
         self._ledger = Ledger(
-            self.space, self.stage, self.goals, self.algorithm, self._schedule, seen, self.seed, device
+            self.space, self.stages, self.goals, self.algorithm, caches, self._schedule, seen, self.seed, device
         )
         self.config = self._configuration(settings or {})
         path = Path(folder) if folder is not None else None
@@ -130,7 +136,11 @@ class Study:
         """Every told trial in the order of the indices, read from the store."""
         self._folder.store.commit()
         folder = None if self._folder.is_private else self.folder
-        return records.trials_of(self._folder.store.rows(), self.space.id, self.goals, folder)
+        return records.trials_of(self._folder.store.rows(), self.space.id, self.goals, folder, self._ledger.names)
+
+    def agreements(self) -> list[Agreement]:
+        """How well each stage ranks designs as the next one does (Kendall's tau), over those that reached both."""
+        return agreements(self.trials(), self._ledger.names, self.goals) if len(self.stages) > 1 else []
 
     @property
     def artifacts(self) -> Mapping[str, Path]:
@@ -154,13 +164,15 @@ class Study:
         return self._ask()
 
     def tell(self, index: int, result: Mapping[str, Any] | Outcome, cost_s: float = 0.0) -> Trial:
-        """Records the outcome of an asked design; when this returns, it is durable."""
+        """Records the outcome of an asked design; when this returns, it is durable. For problems with one stage."""
+        if len(self.stages) > 1:
+            raise InputError("a ladder of stages cannot be told by hand; use run()")
         if index not in self._ledger.open:
             raise InputError(f"design {index} is not waiting for an outcome (asked so far: {self.asked})")
         outcome = result if isinstance(result, Outcome) else Outcome(metrics=result)
-        trial = self._ledger.record(Done(index, outcome, cost_s), None)
-        self._commit([trial])
-        return trial
+        trials = self._ledger.record(Done(index, outcome, cost_s), None)
+        self._commit(trials)
+        return trials[0]
 
     def prepare(self) -> Mapping[str, Path]:
         """Makes what the problem needs before its first stage, once a run, and checks its digests ever after."""
@@ -232,29 +244,39 @@ class Study:
     def _loop(self, budget: Mapping[str, float]) -> str:
         began = time.monotonic()
         trials = int(budget["trials"]) if "trials" in budget else None
-        waiting = self._interrupted_batches()
+        # (stage, batch): designs that were asked and never evaluated, by an earlier session or by hand, come first.
+        waiting = [(0, [self._ledger.candidate(index) for index in batch]) for batch in self._ledger.unevaluated()]
         outstanding = 0
         while True:
             reason = self._spent(budget, began)
             while waiting or not reason:
                 if waiting:
-                    batch = waiting.pop(0)
+                    stage, batch = waiting.pop(0)
                 elif self._schedule.may_ask(self._schedule.batch_end(trials)):
-                    batch = self._ask_batch(trials)
+                    stage, batch = 0, self._ask_batch(trials)
                     reason = self._spent(budget, began)
                 else:
                     break
+                batch = self._without_cached(stage, batch)
                 if batch:
-                    self._submit(batch)
+                    self._submit(stage, batch)
                     outstanding += 1
                     if self._runner.room() <= 0:
                         break
-            if not outstanding:
+            if outstanding:
+                for task, results in self._runner.wait():
+                    outstanding -= 1
+                    candidates = {candidate.index: candidate for candidate in task.candidates}
+                    self._commit([t for done in results for t in self._ledger.record(done, candidates[done.index])])
+            promoted = self._promoted(no_more=bool(reason))
+            waiting = promoted + waiting  # the deepest first: the oldest designs wait for them
+            if not (outstanding or waiting) and reason:
                 return reason
-            for task, results in self._runner.wait():
-                outstanding -= 1
-                candidates = {candidate.index: candidate for candidate in task.candidates}
-                self._commit([self._ledger.record(done, candidates[done.index]) for done in results])
+
+    def _promoted(self, no_more: bool) -> list[tuple[int, list[Candidate]]]:
+        """The batches of later stages that are decided by now."""
+        batches = self._ledger.promoted(no_more)
+        return [(stage, [self._ledger.candidate(index) for index in indices]) for stage, indices in batches]
 
     def _spent(self, budget: Mapping[str, float], began: float) -> str:
         """Why no further design is asked; empty while the search goes on."""
@@ -269,44 +291,47 @@ class Study:
         return "cost" if self.cost_s >= budget.get("cost_s", float("inf")) else ""
 
     def _ask_batch(self, trials: int | None) -> list[Candidate]:
-        """The next range of indices, stored; those whose outcome the cache holds are told at once."""
-        first, batch = self.asked, []
-        for _ in range(first, self._schedule.batch_end(trials)):
+        """The next range of indices."""
+        batch: list[Candidate] = []
+        for _ in range(self.asked, self._schedule.batch_end(trials)):
             candidate = self._ask()
             if candidate is None:
                 break
             batch.append(candidate)
-        return self._without_cached(batch, first)
+        return batch
 
-    def _interrupted_batches(self) -> list[list[Candidate]]:
-        """Designs that were asked and never told, by an earlier session or by hand, in their old batches."""
-        batches: dict[int, list[Candidate]] = {}
-        for index, design in sorted(self._ledger.open.items()):
-            first = index - index % self._schedule.batch
-            batches.setdefault(first, []).append(self._ledger.candidate(index, design))
-        left = [self._without_cached(batch, first) for first, batch in batches.items()]
-        return [batch for batch in left if batch]
+    def _without_cached(self, stage: int, batch: list[Candidate]) -> list[Candidate]:
+        """The candidates to evaluate, everything stored; those whose outcome the cache holds are told at once."""
+        if not batch:
+            return []
+        size = self.stages[stage].evaluator.batch
+        first = batch[0].index - batch[0].index % size
+        left, touched = [], []
+        for candidate in batch:
+            trials = self._ledger.from_cache(candidate, stage, first)
+            if trials is None:
+                left.append(candidate)
+            else:
+                touched += trials
+        self._commit(touched)
+        return left
 
-    def _without_cached(self, batch: list[Candidate], first: int) -> list[Candidate]:
-        found = {candidate.index: self._ledger.from_cache(candidate, first) for candidate in batch}
-        self._commit([trial for trial in found.values() if trial is not None])
-        return [candidate for candidate in batch if found[candidate.index] is None]
-
-    def _submit(self, batch: list[Candidate]) -> None:
+    def _submit(self, stage: int, batch: list[Candidate]) -> None:
         if not self._runner_started:
+            resources = [stage.evaluator.resources for stage in self.stages]
+            memory_gb = [need.memory_gb for need in resources]
             setup = WorkerSetup(
-                source=self._source,
-                resources_timeout_s=self.evaluator.resources.timeout_s,
-                batch=self._schedule.batch,
+                stages=tuple(map(StageSetup, self._sources, [need.timeout_s for need in resources])),
                 artifacts=self.artifacts,
                 seed=self.seed,
-                cpus=self.evaluator.resources.cpus,
-                memory_gb=self.evaluator.resources.memory_gb,
                 logs=None if self._folder.is_private else self.folder / "workers",
+                cpus=max(need.cpus for need in resources),
+                memory_gb=None if None in memory_gb else max(filter(None, memory_gb), default=None),
             )
             self._runner.start(setup)
             self._runner_started = True
-        self._runner.submit(Task(batch[0].index, tuple(batch)))
+        self._tasks += 1
+        self._runner.submit(Task(self._tasks, tuple(batch), stage))
 
     def _ask(self) -> Candidate | None:
         candidate = self._ledger.ask()
@@ -316,7 +341,7 @@ class Study:
             self._exhausted = candidate
             return None
         if self._listeners:
-            self._emit(Asked(candidate.index, self._ledger.open[candidate.index]))
+            self._emit(Asked(candidate.index, self._ledger.open[candidate.index].design))
         return candidate
 
     def _commit(self, trials: Sequence[Trial]) -> None:
@@ -324,7 +349,7 @@ class Study:
         self._folder.store.commit()
         if self._listeners:
             for trial in trials:
-                self._emit(Told(trial))
+                self._emit(Staged(trial) if trial.index in self._ledger.open else Told(trial))
         if self.failed == self.told >= EARLY_FAILURES and trials and not self._said_all_failed:
             self._said_all_failed = True
             self._note(
@@ -345,9 +370,17 @@ class Study:
         failures: Counter[str] = Counter()
         if self.failed:
             failures.update(trial.outcome.failure for trial in self.trials() if trial.outcome.failure)
-        self._folder.store.append("finished", None, {"reason": reason, "told": self.told, "seconds": round(seconds, 3)})
+        found = self.agreements()
+        for agreement in found:
+            if not agreement.better_than_chance:
+                self._note("warning", f"stage {agreement.cheaper!r} ranks no better than chance: {agreement}")
+        details = {"failures": dict(failures.most_common(10)), "agreements": [asdict(agreement) for agreement in found]}
+        body = {"reason": reason, "told": self.told, "seconds": round(seconds, 3)}
+        if found:
+            body["agreements"] = [str(agreement) for agreement in found]
+        self._folder.store.append("finished", None, body)
         self._folder.store.commit()
-        self._emit(Finished(reason, self.told, seconds, {"failures": dict(failures.most_common(10))}))
+        self._emit(Finished(reason, self.told, seconds, details))
 
     def _warnings(self) -> list[str]:
         changed = [f"the environment differs from the one this run began in: {it}" for it in self._folder.differences]
@@ -375,9 +408,9 @@ class Study:
         config["run"] = {"workers": self.workers, "runner": self._runner.name, **config.get("run", {})}
         config["recorded"] = {
             "space": self.space.id,
-            "stages": [stage.name for stage in self.problem.stages],
-            "evaluators": [stage.evaluator.label for stage in self.problem.stages],
-            "batch": self._schedule.batch,
+            "stages": [stage.name for stage in self.stages],
+            "evaluators": [stage.evaluator.label for stage in self.stages],
+            "batches": [stage.evaluator.batch for stage in self.stages],
         }
         return config
 

@@ -20,19 +20,21 @@ def settle(
     evaluate: Judge,
     objectives: Mapping[str, str] | None,
     constraints: Mapping[str, str] | Sequence[Constraint],
-) -> tuple[Goals, Problem, EvaluatorSource]:
-    """The goals, a problem with one stage, and how workers get its evaluator."""
+) -> tuple[Goals, Problem, list[EvaluatorSource]]:
+    """The goals, a problem, and how workers get the evaluator of each of its stages."""
     if isinstance(subject, Problem):
         if evaluate is not None:
             raise ConfigError("a Problem brings its evaluators; give `evaluate` only together with a Space")
-        if len(subject.stages) != 1:
-            raise ConfigError(
-                f"problem {subject.name!r} has {len(subject.stages)} stages; this version evaluates exactly one"
-            )
+        if not subject.stages:
+            raise ConfigError(f"problem {subject.name!r} has no stage; it needs at least one, with an evaluator")
+        names = [stage.name for stage in subject.stages]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"problem {subject.name!r}: two stages have one name; got {', '.join(names)}")
         goals = Goals(objectives or subject.objectives, constraints)
         if subject.loaded_as:
-            return goals, subject, EvaluatorSource(problem=subject.loaded_as, options=subject.options)
-        return goals, subject, EvaluatorSource(instance=subject.stages[0].evaluator)
+            name, options = subject.loaded_as, subject.options
+            return goals, subject, [EvaluatorSource(problem=name, options=options, stage=n) for n in range(len(names))]
+        return goals, subject, [EvaluatorSource(instance=stage.evaluator) for stage in subject.stages]
     if not isinstance(subject, Space):
         raise ConfigError(f"expected a Problem or a Space, got {type(subject).__name__}")
     if objectives is None:
@@ -43,7 +45,7 @@ def settle(
         subject.id, subject, (Stage("full", evaluator),), {o.metric: o.direction for o in goals.objectives}
     )
     source = EvaluatorSource(attribute=evaluate) if isinstance(evaluate, str) else EvaluatorSource(instance=evaluator)
-    return goals, problem, source
+    return goals, problem, [source]
 
 
 def _evaluator(judge: Judge, goals: Goals) -> Evaluator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from coevo.search.design import Design
@@ -10,10 +11,20 @@ from coevo.search.objectives import Score
 
 
 @dataclass(frozen=True, slots=True)
+class StageResult:
+    """What a design got at a stage that it went on from."""
+
+    stage: str
+    metrics: Mapping[str, float]
+    cost_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
-    """`index` counts asked designs from 0. `cost_s` is evaluator seconds; a cached outcome costs 0 and names its
-    source in `cached_from`. `score` is None where the trial failed. `how` says what befell its worker, where anything
-    did: "" (nothing), "retried", "timeout" or "lost"; only "" may be cached."""
+    """`index` counts asked designs from 0. `stage` is the deepest that the design reached, `earlier` those before it.
+    `cost_s` is evaluator seconds at that stage; a cached outcome costs 0 and names its source in `cached_from`.
+    `score` is None where the trial failed. `how` says what befell its worker, where anything did: "" (nothing),
+    "retried", "timeout" or "lost"; only "" may be cached."""
 
     index: int
     design: Design
@@ -26,3 +37,9 @@ class Trial:
     score: Score | None = None
     cached_from: int | None = None
     how: str = ""
+    earlier: tuple[StageResult, ...] = ()
+
+    @property
+    def total_cost_s(self) -> float:
+        """Evaluator seconds over all stages."""
+        return self.cost_s + sum(result.cost_s for result in self.earlier)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from coevo.errors import ConfigError, unknown_name
 from coevo.search.canonical import Stream
+from coevo.search.design import Design
+from coevo.search.pick import Chooser
 from coevo.search.questions import MISSING, Question
 
 
@@ -46,49 +49,58 @@ class Draw:
         return question.draw(self.rng)
 
 
-class Breed:
+def breed(mother: Design, father: Design | None, rng: Stream, variation: Variation) -> Chooser:
     """Chooses each answer from one or two parents; varies some; draws what no parent can answer.
 
     Which answers vary is settled on the mother's before the replay, so that one at least does where there is no father.
     """
+    mothers = mother.mapping
+    fathers: Mapping[str, Any] | None = father.mapping if father is not None else None
+    varied = _varied(list(mothers), rng, variation.mutation)
+    if not varied and fathers is None and mothers:
+        varied = {list(mothers)[rng.below(len(mothers))]}
+    random, eta = rng.random, variation.eta
 
-    __slots__ = ("changed", "father", "mother", "rng", "variation", "varied")
-
-    def __init__(
-        self,
-        mother: Sequence[tuple[str, Any]],
-        father: Sequence[tuple[str, Any]] | None,
-        rng: Stream,
-        variation: Variation,
-    ):
-        self.mother = dict(mother)
-        self.father: Mapping[str, Any] = dict(father) if father is not None else {}
-        self.rng = rng
-        self.variation = variation
-        names = list(self.mother)
-        rate = variation.mutation if variation.mutation is not None else 1.0 / max(len(names), 1)
-        random = rng.random
-        self.varied = {name for name in names if random() < rate}
-        if not self.varied and father is None and names:
-            self.varied.add(names[rng.below(len(names))])
-
-    def __call__(self, name: str, question: Question) -> Any:
-        mother, father = self.mother.get(name, MISSING), self.father.get(name, MISSING)
-        if father is MISSING or father == mother:
-            answer = question.fits(mother)
-        elif question.blends:
-            answer, other = question.fits(mother), question.fits(father)
-            if answer is MISSING:
-                answer = other
-            elif other is not MISSING:
-                answer = question.mix(answer, other, self.rng, self.variation.real_crossover)
-        else:  # either parent's, and the other's where that one does not fit
-            first, second = (mother, father) if self.rng.random() < 0.5 else (father, mother)
-            answer = question.fits(first)
-            if answer is MISSING:
-                answer = question.fits(second)
+    # This runs once a choice and makes up half of what an ask costs.
+    def choose(name: str, question: Question) -> Any:
+        lookup = question.lookup
+        first = mothers.get(name, MISSING)
+        if fathers is None:
+            answer = question.fits(first) if lookup is None else lookup.get(first, MISSING)
+        else:
+            second = fathers.get(name, MISSING)
+            if question.blends and second != first:
+                answer = _blend(question, first, second, rng, variation)
+            else:  # either parent's, and the other's where that one does not fit
+                if random() < 0.5:
+                    first, second = second, first
+                answer = question.fits(first) if lookup is None else lookup.get(first, MISSING)
+                if answer is MISSING:
+                    answer = question.fits(second)
         if answer is MISSING:
-            return question.draw(self.rng)
-        if name in self.varied:
-            return question.vary(answer, self.rng, self.variation.eta)
-        return answer
+            return question.draw(rng)
+        return question.vary(answer, rng, eta) if name in varied else answer
+
+    return choose
+
+
+def _blend(question: Question, first: Any, second: Any, rng: Stream, variation: Variation) -> Any:
+    answer, other = question.fits(first), question.fits(second)
+    if answer is MISSING:
+        return other
+    return answer if other is MISSING else question.mix(answer, other, rng, variation.real_crossover)
+
+
+def _varied(names: list[str], rng: Stream, rate: float | None) -> set[str]:
+    """Each name with the chance `rate` (None: one over their number), by leaping from one to the next."""
+    rate = 1.0 / max(len(names), 1) if rate is None else rate
+    if rate >= 1.0:
+        return set(names)
+    varied: set[str] = set()
+    if rate > 0.0:
+        scale = 1.0 / math.log1p(-rate)
+        place = int(math.log(1.0 - rng.random()) * scale)
+        while place < len(names):
+            varied.add(names[place])
+            place += 1 + int(math.log(1.0 - rng.random()) * scale)
+    return varied

@@ -15,7 +15,7 @@ import pytest
 import coevo
 from coevo.errors import EvaluatorError
 from coevo.search.evaluator import Candidate, Evaluator, FunctionEvaluator
-from coevo.search.runners import EvaluatorSource, LocalRunner, Task, WorkerSetup
+from coevo.search.runners import EvaluatorSource, LocalRunner, StageSetup, Task, WorkerSetup
 
 SOURCE = Path(coevo.__file__).parents[1]
 PROC = Path("/proc/self/fd")
@@ -32,7 +32,7 @@ def runner():
 
 def setup_of(judge, timeout_s=None, logs=None):
     evaluator = judge if isinstance(judge, Evaluator) else FunctionEvaluator(judge, {"x": ""})
-    return WorkerSetup(EvaluatorSource(instance=evaluator), timeout_s, 1, logs=logs)
+    return WorkerSetup((StageSetup(EvaluatorSource(instance=evaluator), timeout_s),), logs=logs)
 
 
 def drive(runner, batches, within_s=30.0):
@@ -320,7 +320,7 @@ DRIVER = """
     import ctypes, os, subprocess, sys, time
     from pathlib import Path
     from coevo.search.evaluator import Candidate, FunctionEvaluator
-    from coevo.search.runners import EvaluatorSource, LocalRunner, Task, WorkerSetup
+    from coevo.search.runners import EvaluatorSource, LocalRunner, StageSetup, Task, WorkerSetup
 
     def hang(value):
         child = subprocess.Popen(["sleep", "60"])
@@ -329,7 +329,7 @@ DRIVER = """
         ctypes.PyDLL(None).sleep(60) if value == "hold" else time.sleep(60)
 
     runner = LocalRunner(2)
-    runner.start(WorkerSetup(EvaluatorSource(instance=FunctionEvaluator(hang, {})), None, 1))
+    runner.start(WorkerSetup((StageSetup(EvaluatorSource(instance=FunctionEvaluator(hang, {}))),)))
     if "fork" in sys.argv and os.fork() == 0:
         time.sleep(10)  # a fork keeps every descriptor of the driver open
         os._exit(0)

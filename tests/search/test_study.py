@@ -160,7 +160,7 @@ def test_the_lag_must_leave_room_for_a_batch():
     class Batched(Evaluator):
         id, metrics, batch = "batched", {"y": ""}, 8
 
-    with pytest.raises(ConfigError, match=r"takes batches of 8.*set lag to at least 7"):
+    with pytest.raises(ConfigError, match=r"do not fit in a lag of 3.*Set lag to at least 7"):
         inline(Batched(), lag=3)
     notes = []
     study = Study(LINE, Batched(), objectives={"y": "max"}, lag=7, workers=4, algorithm="nsga2")

@@ -13,11 +13,11 @@ from coevo.search.variation import Variation
 class NSGA2(Algorithm):
     """Keeps `population` trials by non-dominated rank and crowding, with Deb's constraint domination.
 
-    The first `population` designs are random. After that parents come from binary tournaments (domination, then crowding).
-    Selection happens whenever `refresh` new trials came in (a tenth of the population unless given): no generation
-    has to be complete, so no worker waits for one. `crossover` is the chance of two parents, `mutation` the chance
-    of each answer to vary (None: one over their number), `real_crossover` "uniform" or "sbx", `eta` the distribution
-    index of polynomial mutation.
+    The first `population` designs are random. After that parents come from binary tournaments (domination, then
+    crowding). Selection happens whenever `refresh` new trials came in (a tenth of the population unless given): no
+    generation has to be complete, so no worker waits for one. `crossover` is the chance of two parents, `mutation`
+    the chance of each answer to vary (None: one over their number), `real_crossover` "uniform" or "sbx", `eta` the
+    distribution index of polynomial mutation.
     """
 
     name = "nsga2"
@@ -83,11 +83,12 @@ class NSGA2(Algorithm):
         """The better of two: the one that dominates, else the less crowded. Not the one of lower rank: the ends of the
         later fronts would lose to every member of the first, and with them the breadth of the front (ZDT2 collapses).
         """
-        a, b = rng.below(len(self._members)), rng.below(len(self._members))
-        first, second = self._members[a].score, self._members[b].score
-        if first is not None and second is not None:
-            if ranking.dominates(first, second):
-                return self._members[a]
-            if ranking.dominates(second, first):
-                return self._members[b]
-        return self._members[b if self._crowding[b] > self._crowding[a] else a]
+        n = len(self._members)
+        a, b = int(rng.random() * n), int(rng.random() * n)
+        first, second = self._members[a], self._members[b]
+        if first.score is not None and second.score is not None and first is not second:
+            if ranking.dominates(first.score, second.score):
+                return first
+            if ranking.dominates(second.score, first.score):
+                return second
+        return second if self._crowding[b] > self._crowding[a] else first

@@ -8,6 +8,7 @@ from coevo.errors import ConfigError, unknown_name
 from coevo.search.runners.base import Done as Done
 from coevo.search.runners.base import EvaluatorSource as EvaluatorSource
 from coevo.search.runners.base import Runner as Runner
+from coevo.search.runners.base import StageSetup as StageSetup
 from coevo.search.runners.base import Task as Task
 from coevo.search.runners.base import WorkerSetup as WorkerSetup
 from coevo.search.runners.inline import InlineRunner as InlineRunner

@@ -12,10 +12,11 @@ from coevo.search.evaluator import Candidate, Evaluator, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A batch on its way to a worker: a fixed range of the study's indices."""
+    """A batch on its way to a worker: a fixed range of the study's indices, at one stage."""
 
     id: int
     candidates: tuple[Candidate, ...]
+    stage: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +45,24 @@ class EvaluatorSource:
 
 
 @dataclass(frozen=True, slots=True)
+class StageSetup:
+    """A rung of the ladder as a worker sees it: whose evaluator, and how long one candidate may take."""
+
+    source: EvaluatorSource
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """What every worker is started with.
+    """What every worker is started with. It sets the first stage's evaluator up at once, the others when they are
+    first needed.
 
     `logs` is a folder for the workers' standard output, or None to inherit. `cpus` is how many threads the numerical
     libraries of a worker may take; it is fixed so that no outcome depends on how many workers share the machine.
     A worker that wants more data than `memory_gb` gets a MemoryError, which fails its candidate.
     """
 
-    source: EvaluatorSource
-    resources_timeout_s: float | None
-    batch: int
+    stages: tuple[StageSetup, ...]
     artifacts: Mapping[str, Path] = field(default_factory=dict)
     device: str = "cpu"
     seed: int = 0
@@ -66,11 +74,12 @@ class WorkerSetup:
 class Runner(Protocol):
     """Runs tasks. The study submits while `room() > 0`, then waits.
 
-    `start` returns when the first worker has set its evaluator up, or raises EvaluatorError with the worker's own
-    words. `wait` returns the results of every task that ended, at least one unless `timeout_s` passed first; a task's
-    results come together, one `Done` a candidate in their order. A lost or failed batch is retried one candidate at a
-    time inside the runner; only a candidate that loses its worker twice fails. `close` ends every worker; it may be
-    called twice, and `kill=True` does not wait for running evaluations.
+    `start` returns when the first worker has set its first evaluator up, or raises EvaluatorError with the worker's
+    own words; `wait` raises it where a later stage's cannot be set up. `wait` returns the results of every task that
+    ended, at least one unless `timeout_s` passed first; a task's results come together, one `Done` a candidate in
+    their order. A lost or failed batch is retried one candidate at a time inside the runner; only a candidate that
+    loses its worker twice fails. `close` ends every worker; it may be called twice, and `kill=True` does not wait for
+    running evaluations.
     """
 
     name: str

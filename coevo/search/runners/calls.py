@@ -33,38 +33,47 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def set_up(setup: WorkerSetup) -> tuple[Evaluator, Context]:
-    """The evaluator, loaded and set up, with the context of its calls.
+class Calls:
+    """The evaluators of a setup's stages in one process: each set up once, when it is first needed."""
 
-    InputError and EvaluatorError (a missing extra, an unknown option) pass as they are; anything else that is raised
-    becomes an EvaluatorError.
-    """
-    name = _describe(setup.source)
-    try:
-        evaluator = _load(setup.source)
-        name = _name(evaluator)
-        context = Context(setup.device, setup.artifacts, setup.seed)
-        evaluator.setup(context)
-    except (InputError, EvaluatorError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # SystemExit too: a setup that calls sys.exit must not pass for a clean end
-        raise EvaluatorError(f"{name} cannot be set up: {one_line(error)}") from error
-    return evaluator, context
+    def __init__(self, setup: WorkerSetup):
+        self._setup = setup
+        self._ready: dict[int, tuple[Evaluator, Context]] = {}
 
+    def set_up(self, stage: int) -> tuple[Evaluator, Context]:
+        """The evaluator, loaded and set up, with the context of its calls.
 
-def call(
-    evaluator: Evaluator, candidates: Sequence[Candidate], context: Context, timeout_s: float | None
-) -> tuple[list[Outcome] | Raised, float]:
-    """One outcome a candidate, or what was raised; and the wall seconds of the call."""
-    begun = time.monotonic()
-    context.deadline = None if timeout_s is None else begun + timeout_s * len(candidates)
-    try:
-        outcomes = _checked(evaluator, evaluator.evaluate(candidates, context), len(candidates))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # SystemExit too: one design's sys.exit must not end the worker
-        return Raised(one_line(error), error), time.monotonic() - begun
-    return outcomes, time.monotonic() - begun
+        InputError and EvaluatorError (a missing extra, an unknown option) pass as they are; anything else that is
+        raised becomes an EvaluatorError.
+        """
+        if stage not in self._ready:
+            source = self._setup.stages[stage].source
+            name = _describe(source)
+            try:
+                evaluator = _load(source)
+                name = _name(evaluator)
+                context = Context(self._setup.device, self._setup.artifacts, self._setup.seed)
+                evaluator.setup(context)
+            except (InputError, EvaluatorError, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # SystemExit too: a setup that calls sys.exit must not pass for a clean end
+                raise EvaluatorError(f"{name} cannot be set up: {one_line(error)}") from error
+            self._ready[stage] = evaluator, context
+        return self._ready[stage]
+
+    def call(self, stage: int, candidates: Sequence[Candidate]) -> tuple[list[Outcome] | Raised, float]:
+        """One outcome a candidate, or what was raised; and the wall seconds of the call."""
+        evaluator, context = self.set_up(stage)
+        timeout_s = self._setup.stages[stage].timeout_s
+        begun = time.monotonic()
+        context.deadline = None if timeout_s is None else begun + timeout_s * len(candidates)
+        try:
+            outcomes = _checked(evaluator, evaluator.evaluate(candidates, context), len(candidates))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit too: one design's sys.exit must not end the worker
+            return Raised(one_line(error), error), time.monotonic() - begun
+        return outcomes, time.monotonic() - begun
 
 
 def _checked(evaluator: Evaluator, returned: Any, expected: int) -> list[Outcome]:

@@ -7,9 +7,8 @@ from collections import deque
 from collections.abc import Sequence
 
 from coevo.errors import EvaluatorError
-from coevo.search.evaluator import Context, Evaluator
 from coevo.search.runners.base import Done, Task, WorkerSetup
-from coevo.search.runners.calls import Raised, call, set_up
+from coevo.search.runners.calls import Calls, Raised
 from coevo.search.runners.jobs import Job
 
 
@@ -27,22 +26,22 @@ class InlineRunner:
     enforces_timeouts = False
 
     def __init__(self) -> None:
-        self._evaluator: Evaluator | None = None
-        self._context = Context()
+        self._calls: Calls | None = None
         self._setup: WorkerSetup | None = None
         self._tasks: deque[Task] = deque()
 
     def start(self, setup: WorkerSetup) -> None:
-        if self._evaluator is not None:
+        if self._calls is not None:
             raise EvaluatorError("this runner is started already; close it before starting it again")
-        self._evaluator, self._context = set_up(setup)
-        self._setup = setup
+        calls = Calls(setup)
+        calls.set_up(0)
+        self._calls, self._setup = calls, setup
 
     def room(self) -> int:
-        return 0 if self._tasks or self._evaluator is None else 1
+        return 0 if self._tasks or self._calls is None else 1
 
     def submit(self, task: Task) -> None:
-        if self._evaluator is None:
+        if self._calls is None:
             raise EvaluatorError("this runner is not started")
         self._tasks.append(task)
 
@@ -59,11 +58,11 @@ class InlineRunner:
 
     def close(self, kill: bool = False) -> None:
         self._tasks.clear()
-        self._evaluator = None
+        self._calls = None
 
     def _run(self, job: Job) -> list[Job]:
-        assert self._evaluator is not None and self._setup is not None
-        answer, seconds = call(self._evaluator, job.candidates, self._context, self._setup.resources_timeout_s)
+        assert self._calls is not None
+        answer, seconds = self._calls.call(job.batch.task.stage, job.candidates)
         if isinstance(answer, Raised):
             self._log(answer.error)
             return job.raised(answer.reason, seconds)[::-1]  # popped from the end, so run in their order

@@ -8,6 +8,7 @@ import time
 import weakref
 from collections import Counter, deque
 from collections.abc import Sequence
+from math import inf
 
 import coevo.errors
 from coevo.errors import CoevoError, ConfigError, EvaluatorError
@@ -53,6 +54,7 @@ class LocalRunner:
                 "Open files, locks and devices in its setup(), or give it by name"
             ) from error
         self._setup = setup
+        self._limited = any(stage.timeout_s is not None for stage in setup.stages)
         self._selector = selectors.DefaultSelector()
         self._queue: deque[Job] = deque()
         self._idle: deque[WorkerProcess] = deque()
@@ -114,10 +116,9 @@ class LocalRunner:
     def _turn(self, timeout_s: float | None) -> None:
         """Wait for something to happen, at most so long, and see to it."""
         assert self._setup is not None
-        limit = self._setup.resources_timeout_s
         now = time.monotonic()
         wake = self._look_again
-        if limit is not None:
+        if self._limited:
             wake = min([wake, *(self._deadline(process) for process in self._processes if process.job)])
         patience = max(wake - now, 0.0)
         for key, ready in self._selector.select(patience if timeout_s is None else min(patience, timeout_s)):
@@ -130,8 +131,8 @@ class LocalRunner:
         # What had arrived was read first: an answer in time counts even where the driver looks late.
         now = time.monotonic()
         if now >= wake:
-            if limit is not None:
-                self._stop_the_late(now, limit)
+            if self._limited:
+                self._stop_the_late(now)
             if now >= self._look_again:
                 self._look_again = now + LOOK_EVERY_S
                 for process in [process for process in self._processes if process.dead]:
@@ -140,9 +141,14 @@ class LocalRunner:
                         self._bury(process)
         self._hand_out()
 
+    def _limit(self, job: Job) -> float | None:
+        assert self._setup is not None
+        return self._setup.stages[job.batch.task.stage].timeout_s
+
     def _deadline(self, process: WorkerProcess) -> float:
-        assert self._setup is not None and self._setup.resources_timeout_s is not None and process.job is not None
-        return process.busy_since + self._setup.resources_timeout_s * len(process.job.positions) + GRACE_S
+        assert process.job is not None
+        limit = self._limit(process.job)
+        return inf if limit is None else process.busy_since + limit * len(process.job.positions) + GRACE_S
 
     def _spawn(self, number: int) -> None:
         assert self._setup is not None
@@ -161,7 +167,7 @@ class LocalRunner:
         while self._queue and self._idle:
             job = self._queue.popleft()
             try:
-                message = wire.dump(wire.pack(job.candidates))
+                message = wire.dump((job.batch.task.stage, wire.pack(job.candidates)))
             except Exception as error:
                 self._after(job, job.raised(f"the design cannot be sent to a worker process: {one_line(error)}", 0.0))
                 continue
@@ -213,12 +219,12 @@ class LocalRunner:
             message += f". The worker's log is {process.log}"
         return error(message)
 
-    def _stop_the_late(self, now: float, limit_s: float) -> None:
+    def _stop_the_late(self, now: float) -> None:
         for process in list(self._processes):
             if process.job is not None and now >= self._deadline(process):
                 job = process.job
                 self._replace(process)
-                self._after(job, job.timed_out(limit_s, now - process.busy_since))
+                self._after(job, job.timed_out(self._limit(job) or 0.0, now - process.busy_since))
 
     def _bury(self, process: WorkerProcess) -> None:
         """A worker that ended without being told to: replace it and retry what it was working on."""

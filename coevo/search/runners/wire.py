@@ -1,6 +1,7 @@
 """Messages between the driver and its worker processes: cloudpickle in memory, each framed by its length.
 
-Driver to worker: (`sys.path`, whether output is logged); the WorkerSetup; then `pack`ed candidates, or None to end.
+Driver to worker: (`sys.path`, whether output is logged); the WorkerSetup; then (stage, `pack`ed candidates), or None
+to end.
 Worker to driver: READY, or (UNUSABLE, error class, message); then (ANSWERED, seconds, outcomes) or
 (RAISED, seconds, reason) for each message of candidates.
 """

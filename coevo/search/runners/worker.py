@@ -22,9 +22,9 @@ from typing import NoReturn
 
 import coevo.errors
 from coevo.errors import CoevoError, EvaluatorError
-from coevo.search.evaluator import Context, Evaluator, Outcome
+from coevo.search.evaluator import Outcome
 from coevo.search.runners.base import WorkerSetup
-from coevo.search.runners.calls import Raised, call, one_line, set_up
+from coevo.search.runners.calls import Calls, Raised, one_line
 from coevo.search.runners.wire import (
     ANSWERED,
     RAISED,
@@ -60,13 +60,14 @@ def main(arguments: Sequence[str]) -> None:
     try:
         setup = _read(payload)
         _limit_memory(setup.memory_gb)
-        evaluator, context = set_up(setup)
+        calls = Calls(setup)
+        calls.set_up(0)
     except CoevoError as error:
         log(error)
         end.send(dump((UNUSABLE, _public_class(error), str(error))))
         return
     end.send(dump((READY,)))
-    _serve(end, setup.resources_timeout_s, evaluator, context, log)
+    _serve(end, calls, log)
 
 
 def _read(payload: bytes) -> WorkerSetup:
@@ -84,27 +85,27 @@ def _limit_memory(memory_gb: float | None) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
-def _serve(
-    end: WorkerEnd,
-    timeout_s: float | None,
-    evaluator: Evaluator,
-    context: Context,
-    log: Callable[[BaseException], None],
-) -> None:
+def _serve(end: WorkerEnd, calls: Calls, log: Callable[[BaseException], None]) -> None:
     while True:
         payload = end.receive()
         if payload is None:
             _die()
         try:
-            rows = load(payload)
-            if rows is None:
+            message = load(payload)
+            if message is None:
                 return
+            stage, rows = message
             candidates = unpack(rows)
         except Exception as error:
             log(error)
             end.send(dump((RAISED, 0.0, f"the design cannot be loaded in a worker process: {one_line(error)}")))
             continue
-        answer, seconds = call(evaluator, candidates, context, timeout_s)
+        try:
+            answer, seconds = calls.call(stage, candidates)
+        except CoevoError as error:  # a later stage's evaluator cannot be set up
+            log(error)
+            end.send(dump((UNUSABLE, _public_class(error), str(error))))
+            return
         if isinstance(answer, Raised):
             log(answer.error)
             end.send(dump((RAISED, seconds, answer.reason)))

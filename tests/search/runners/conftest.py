@@ -5,7 +5,7 @@ import time
 import pytest
 
 from coevo.search.evaluator import Candidate, Evaluator, Outcome
-from coevo.search.runners import EvaluatorSource, Task, WorkerSetup
+from coevo.search.runners import EvaluatorSource, StageSetup, Task, WorkerSetup
 
 
 def _candidates(values, scratch, first=0):
@@ -41,7 +41,7 @@ def setup_of():
 
     def make(instance=None, timeout_s=None, **more):
         source = {name: more.pop(name) for name in ("problem", "options", "stage", "attribute") if name in more}
-        return WorkerSetup(EvaluatorSource(instance=instance, **source), timeout_s, 1, **more)
+        return WorkerSetup((StageSetup(EvaluatorSource(instance=instance, **source), timeout_s),), **more)
 
     return make
 

@@ -57,7 +57,7 @@ def test_a_script_needs_no_guard_and_its_own_classes_travel(tmp_path):
         import dataclasses
         from pathlib import Path
         from coevo.search.evaluator import Candidate, FunctionEvaluator
-        from coevo.search.runners import EvaluatorSource, LocalRunner, Task, WorkerSetup
+        from coevo.search.runners import EvaluatorSource, LocalRunner, StageSetup, Task, WorkerSetup
 
         SCALE = 3
 
@@ -73,7 +73,7 @@ def test_a_script_needs_no_guard_and_its_own_classes_travel(tmp_path):
             return {"x": helper(design)}
 
         runner = LocalRunner(2)
-        runner.start(WorkerSetup(EvaluatorSource(instance=FunctionEvaluator(judge, {"x": ""})), None, 1))
+        runner.start(WorkerSetup((StageSetup(EvaluatorSource(instance=FunctionEvaluator(judge, {"x": ""}))),)))
         for i in range(3):
             runner.submit(Task(i, (Candidate(i, str(i), Design(i), 0, Path(".")),)))
         dones = {}

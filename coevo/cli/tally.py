@@ -37,8 +37,8 @@ class Tally:
         goals: Goals,
         budget: Mapping[str, float],
         units: Mapping[str, str] | None = None,
-        depth: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        depth: int = 0,
     ):
         self.goals = goals
         self.budget = dict(budget)

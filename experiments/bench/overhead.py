@@ -36,8 +36,8 @@ import _bench
 
 OPTIONS = (0, 1, 2, 3, 4)
 POPULATION = 100
-PEER_CAP_S = 45.0
-OUR_CAP_S = 150.0
+PEER_CAP_S = 25.0
+OUR_CAP_S = 120.0
 WARM_UP_CAP_S = 3.0
 SEED = 0
 WEIGHTS = {

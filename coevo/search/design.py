@@ -24,10 +24,10 @@ class Design:
     A design is written once as `text` (the JSON of its answers) and read back from it only when somebody looks.
     """
 
-    __slots__ = ("_answers", "_digest", "_mapping", "_text", "origin", "space")
+    __slots__ = ("_answers", "_digest", "_mapping", "_origin", "_text", "space")
 
     space: str
-    origin: Origin | None
+    _origin: Origin | str | None
     _answers: tuple[tuple[str, Any], ...] | None
     _digest: bytes | None
     _text: str | None
@@ -36,14 +36,16 @@ class Design:
     def __init__(self, space: str, answers: Iterable[tuple[str, Any]], origin: Origin | None = None):
         self._fill(space, tuple(answers), None, None, origin)
 
-    def _fill(self, space: str, answers: Any, content: str | None, known: bytes | None, origin: Origin | None) -> None:
+    def _fill(
+        self, space: str, answers: Any, content: str | None, known: bytes | None, origin: Origin | str | None
+    ) -> None:
         put = object.__setattr__
         put(self, "space", space)
         put(self, "_answers", answers)
         put(self, "_text", content)
         put(self, "_digest", known)
         put(self, "_mapping", None)
-        put(self, "origin", origin)
+        put(self, "_origin", origin)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a Design is frozen; cannot set {name!r}")
@@ -52,11 +54,19 @@ class Design:
         return Design, (self.space, self.answers, self.origin)
 
     @classmethod
-    def stored(cls, space: str, content: str, key: str, origin: Origin | None) -> Design:
-        """A design from its text and key, both as a store keeps them; neither is checked (`coevo verify` does)."""
+    def stored(cls, space: str, content: str, key: str, origin: str) -> Design:
+        """A design from its text, key and origin as a store keeps them; none is checked (`coevo verify` does)."""
         design = cls.__new__(cls)
         design._fill(space, None, content, bytes.fromhex(key), origin)
         return design
+
+    @property
+    def origin(self) -> Origin | None:
+        """How it was found, where that is known."""
+        if isinstance(self._origin, str):
+            how, *parents = self._origin.split(" ")
+            object.__setattr__(self, "_origin", Origin(how, tuple(map(int, parents))) if how else None)
+        return self._origin  # type: ignore[return-value]
 
     @property
     def answers(self) -> tuple[tuple[str, Any], ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ class Open:
     """A design that was asked and not yet told: the stage it is at, its outcome there once known, and those before."""
 
     design: Design
-    seed: int
     stage: int = 0
     latest: Trial | None = None
     earlier: tuple[StageResult, ...] = ()
@@ -77,7 +77,13 @@ class Ledger:
         """Keeps its records in this folder from now on, and recalls those that are there."""
         self._folder = folder
         self._designs_folder = folder.path / "designs"
-        self._recall()
+        collecting = gc.isenabled()
+        gc.disable()  # a hundred thousand rows make many objects and no cycles
+        try:
+            self._recall()
+        finally:
+            if collecting:
+                gc.enable()
 
     @property
     def _home(self) -> Path | None:
@@ -101,7 +107,8 @@ class Ledger:
         """An open design as the evaluator of its stage gets it."""
         entry = self.open[index]
         key = entry.design.key
-        return Candidate(index, key, self.space.build(entry.design), entry.seed, self._designs_folder, entry.artifacts)
+        seed = derived_seed(self.seed, key)
+        return Candidate(index, key, self.space.build(entry.design), seed, self._designs_folder, entry.artifacts)
 
     def unevaluated(self) -> list[list[int]]:
         """Designs that were asked, by an earlier session or by hand, and have no outcome of the first stage, in their
@@ -138,7 +145,8 @@ class Ledger:
         """Judges an outcome and stores it. Gives the trial first, and then those that it let end: designs that wait at
         a gate for their turn. A trial that is still open goes on or waits."""
         entry = self.open[done.index]
-        trial = self._trial(done, entry, cached_from)
+        seed = derived_seed(self.seed, entry.design.key) if candidate is None else candidate.seed
+        trial = self._trial(done, entry, seed, cached_from)
         if trial.outcome.artifacts and self._home is not None:
             sync(trial.outcome.artifacts.values())
         cache_key = self._caches[entry.stage].key(candidate) if candidate is not None and not done.how else None
@@ -155,7 +163,7 @@ class Ledger:
                 touched.append(waiting)
         return touched
 
-    def _trial(self, done: Done, entry: Open, cached_from: int | None) -> Trial:
+    def _trial(self, done: Done, entry: Open, seed: int, cached_from: int | None) -> Trial:
         outcome, score = done.outcome, None
         if outcome.failure is None:
             metrics, failure = judge(outcome.metrics, self._needed)
@@ -169,7 +177,7 @@ class Ledger:
             cost_s=done.cost_s,
             evaluator=self._labels[entry.stage],
             device=self.device,
-            seed=entry.seed,
+            seed=seed,
             score=score,
             cached_from=cached_from,
             how=done.how,
@@ -199,7 +207,7 @@ class Ledger:
 
     def _asked(self, index: int, design: Design) -> None:
         self._seen.add(design.digest)
-        self.open[index] = Open(design, derived_seed(self.seed, design.key))
+        self.open[index] = Open(design)
         self.schedule.asked = index + 1
 
     def _told(self, trial: Trial) -> None:
@@ -244,4 +252,4 @@ class Ledger:
             self._told(trial)
             return
         # Who ends is not acted on: the rows that say so follow in the same commit.
-        self._settle(replace(trial, earlier=entry.earlier), body.get("cache"), row.kind == "told")
+        self._settle(trial, body.get("cache"), row.kind == "told")

@@ -40,7 +40,7 @@ class Gate:
 
     def _newest_goes_on(self) -> bool:
         n = len(self._window)
-        kept, _ = ranking.survivors(*ranking.matrices(self._window), math.ceil(self.share * n))
+        kept, _ = ranking.survivors(list(self._window), math.ceil(self.share * n))
         return n - 1 in kept
 
 

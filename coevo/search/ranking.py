@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
 
@@ -113,23 +114,25 @@ def crowding(costs: Floats, rank: NDArray[np.int64]) -> Floats:
     return distance
 
 
-def survivors(costs: Floats, violations: Floats, keep: int) -> tuple[NDArray[np.int64], Floats]:
+def survivors(scores: Sequence[Score], keep: int) -> tuple[list[int], list[float]]:
     """NSGA-II's environmental selection: the indices of the kept in rising order, and the crowding of each."""
-    if costs.shape[1] == 2 and not violations.any():
-        return _survivors_of_two(costs, keep)
+    first = scores[0] if scores else None
+    if first is not None and len(first.costs) == 2 and all(s.violation == 0 and s.depth == first.depth for s in scores):
+        return _survivors_of_two([score.costs for score in scores], keep)
+    costs, violations = matrices(scores)
     rank = ranks(costs, violations)
     distance = crowding(costs, rank)
     kept = np.sort(np.lexsort((-distance, rank))[:keep])
-    return kept, distance[kept]
+    return kept.tolist(), distance[kept].tolist()
 
 
-def _survivors_of_two(costs: Floats, keep: int) -> tuple[NDArray[np.int64], Floats]:
+def _survivors_of_two(points: Sequence[tuple[float, ...]], keep: int) -> tuple[list[int], list[float]]:
     """The same for two costs, where a front in the order of one cost is in the order of the other too. For the
     couple of hundred points of a population, plain Python takes half the time of NumPy's many small calls."""
-    points = costs.tolist()
     fronts: list[list[int]] = []
     lowest: list[float] = []
-    before, level = None, 0
+    before: tuple[float, ...] | None = None
+    level = 0
     for index in sorted(range(len(points)), key=points.__getitem__):
         point = points[index]
         if point != before:
@@ -144,9 +147,9 @@ def _survivors_of_two(costs: Floats, keep: int) -> tuple[NDArray[np.int64], Floa
     chosen: list[tuple[int, float]] = []
     for front in fronts:
         row = [points[index] for index in front]
-        wide, high = row[-1][0] - row[0][0] or np.inf, row[0][1] - row[-1][1] or np.inf
+        wide, high = row[-1][0] - row[0][0] or math.inf, row[0][1] - row[-1][1] or math.inf
         inner = [(b[0] - a[0]) / wide + (a[1] - b[1]) / high for a, b in zip(row, row[2:], strict=False)]
-        distance = [np.inf, *inner, np.inf][: len(row)]
+        distance = [math.inf, *inner, math.inf][: len(row)]
         pairs = list(zip(front, distance, strict=True))
         left = keep - len(chosen)
         if len(pairs) > left:
@@ -156,7 +159,7 @@ def _survivors_of_two(costs: Floats, keep: int) -> tuple[NDArray[np.int64], Floa
         if len(chosen) == keep:
             break
     chosen.sort()
-    return np.array([index for index, _ in chosen], dtype=np.int64), np.array([distance for _, distance in chosen])
+    return [index for index, _ in chosen], [distance for _, distance in chosen]
 
 
 def non_dominated(costs: Floats) -> NDArray[np.bool_]:

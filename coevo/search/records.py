@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from coevo.errors import CorruptRun
-from coevo.search.design import Design, Origin
+from coevo.search.design import Design
 from coevo.search.evaluator import Outcome
 from coevo.search.objectives import Goals
 from coevo.search.store import Row
 from coevo.search.trial import StageResult, Trial
+
+NO_FILES: Mapping[str, Path] = {}
 
 
 def asked_content(design: Design) -> str:
@@ -25,8 +27,7 @@ def design_of(space: str, row: Row) -> Design:
     origin, line_break, content = row.content.partition("\n")
     if row.key is None or not line_break:
         raise CorruptRun(f"event {row.sequence} asks a design without a key or without answers")
-    how, *parents = origin.split(" ")
-    return Design.stored(space, content, row.key, Origin(how, tuple(map(int, parents))) if how else None)
+    return Design.stored(space, content, row.key, origin)
 
 
 def told_body(trial: Trial, folder: Path | None, cache_key: str | None) -> dict[str, Any]:
@@ -55,9 +56,9 @@ def trial_of(
 ) -> Trial:
     failure = body.get("failure")
     metrics = body.get("metrics", {})
-    artifacts = {
-        name: folder / path if folder is not None else Path(path) for name, path in body.get("artifacts", {}).items()
-    }
+    artifacts: Mapping[str, Path] = NO_FILES
+    if "artifacts" in body:
+        artifacts = {name: (folder or Path()) / path for name, path in body["artifacts"].items()}
     return Trial(
         index=index,
         design=design,

@@ -35,6 +35,7 @@ _NETWORK_FILE_SYSTEMS = (
 )
 
 _INSERT = "INSERT INTO event (kind, trial, at, key, content) VALUES (?, ?, ?, ?, ?)"
+_decoder = json.JSONDecoder()
 _INSERT_TWO = f"{_INSERT}, (?, ?, ?, ?, ?)"
 _dumps = encoder(ensure_ascii=False)
 
@@ -56,7 +57,9 @@ class Row(NamedTuple):
     @property
     def body(self) -> dict[str, Any]:
         try:
-            found = json.loads(self.content)
+            found, end = _decoder.raw_decode(self.content)
+            if end != len(self.content):
+                raise ValueError(f"more than one object in {len(self.content)} characters")
         except ValueError as problem:
             raise CorruptRun(f"{FILE}: event {self.sequence} cannot be read ({problem})") from None
         if not isinstance(found, dict):

@@ -57,10 +57,9 @@ class NSGA2(Algorithm):
             return
         pool = self._members + self._waiting
         self._waiting = []
-        costs, violations = ranking.matrices([trial.score for trial in pool if trial.score is not None])
-        kept, crowding = ranking.survivors(costs, violations, min(self.population, len(pool)))
+        scores = [trial.score for trial in pool if trial.score is not None]
+        kept, self._crowding = ranking.survivors(scores, min(self.population, len(pool)))
         self._members = [pool[index] for index in kept]
-        self._crowding = crowding.tolist()
 
     def ask(self, i: int) -> Design | Exhausted:
         if i < self.population or len(self._members) < 2:

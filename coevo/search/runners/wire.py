@@ -1,6 +1,7 @@
 """Messages between the driver and its worker processes: cloudpickle in memory, each framed by its length.
 
-Driver to worker: (`sys.path`, whether output is logged); the WorkerSetup; then (stage, `pack`ed candidates), or None to end.
+Driver to worker: (`sys.path`, whether output is logged); the WorkerSetup; then (stage, `pack`ed candidates), or None
+to end.
 Worker to driver: READY, or (UNUSABLE, error class, message); then (ANSWERED, seconds, outcomes) or
 (RAISED, seconds, reason) for each message of candidates.
 """
@@ -28,6 +29,11 @@ def dump(message: Any) -> bytes:
     """The framed message. Functions and classes of `__main__` travel by value, those of modules by name."""
     payload: bytes = cloudpickle.dumps(message)
     return _LENGTH.pack(len(payload)) + payload
+
+
+def unframed(message: bytes) -> bytes:
+    """The payload of one whole framed message."""
+    return message[_LENGTH.size :]
 
 
 def load(payload: bytes) -> Any:

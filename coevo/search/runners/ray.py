@@ -441,6 +441,6 @@ def _said(error: BaseException) -> str:
     text = str(error)
     if "OutOfMemory" in type(error).__name__ or "low on memory" in text:
         return "killed by Ray, because its node ran low on memory"
-    if "node" in text and ("has died" in text or "was terminated" in text or "node failure" in text):
+    if "its node has died" in text or type(error).__name__ == "NodeDiedError":
         return "its node is gone"
     return "its actor died"

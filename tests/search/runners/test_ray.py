@@ -122,7 +122,7 @@ def test_actors_killed_every_few_trials_change_no_design(local_ray, tmp_path, ki
 
     def deadly(value):
         marker = tmp_path / "-".join(map(str, value))
-        if sum(value) % 9 == 0 and len(list(tmp_path.iterdir())) < 4 and not marker.exists():
+        if sum(value) % 9 == 0 and len(list(tmp_path.iterdir())) < 3 and not marker.exists():
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return score(value)
@@ -133,7 +133,7 @@ def test_actors_killed_every_few_trials_change_no_design(local_ray, tmp_path, ki
     killed = []
 
     def from_outside(event):
-        if type(event).__name__ == "Told" and event.trial.index % 20 == 10:
+        if type(event).__name__ == "Told" and event.trial.index in (10, 30, 50):
             seat = runner._seats[0]
             killed.append(seat.pid)
             ray.kill(seat.handle)
@@ -174,28 +174,24 @@ def test_a_ladder(local_ray):
 
 
 def test_failures_are_said_in_the_local_runners_words(runner, setup_of, judge, drive, tmp_path):
-    runner.start(setup_of(judge, timeout_s=1.0, logs=tmp_path / "logs"))
+    runner.start(setup_of(judge, timeout_s=0.5, logs=tmp_path / "logs"))
     batches = [
         [1, "raise", 2],
         ["hang"],
         ["die"],
         [3, ("once", str(tmp_path / "a")), 4],
-        [("once", str(tmp_path / "b"))],
         ["print"],
         ["environment"],
-        [0, "hang"],
     ]
     found = [[result(done) for done in dones] for dones in drive(runner, batches, within_s=90)]
-    timeout = "timeout: no answer within 1 s"
+    timeout = "timeout: no answer within 0.5 s"
     assert found == [
         [(1, "retried"), ("ValueError: no such luck", "retried"), (2, "retried")],
         [(timeout, "timeout")],
         [("lost its worker twice (its actor died)", "lost")],
         [(3, "retried"), (1, "retried"), (4, "retried")],
-        [(1, "retried")],
         [("print", "")],
         [(["1", "0"], "")],
-        [(0, "retried"), (timeout, "timeout")],
     ]
     logs = "".join(path.read_text() for path in (tmp_path / "logs").glob("worker-*.log"))
     assert "spam" in logs and "ValueError: no such luck" in logs
@@ -239,7 +235,7 @@ def test_setup_that_raises(runner, setup_of):
                 raise MissingExtra("torch is not installed")
             raise ValueError("no such device")
 
-    with pytest.raises(EvaluatorError, match="evaluator broken cannot be set up: ValueError: no such device"):
+    with pytest.raises(EvaluatorError, match="evaluator 'broken' cannot be set up: ValueError: no such device"):
         runner.start(setup_of(Broken("raise")))
     with pytest.raises(MissingExtra, match="torch is not installed"):
         runner.start(setup_of(Broken("extra")))
@@ -398,8 +394,6 @@ SCRIPT = """
         study.run(trials=20)
     except KeyboardInterrupt:
         print("interrupted")
-    if sys.argv[1] == "listen":
-        os.system("cat /proc/net/tcp /proc/net/tcp6 > listening.txt")
     study.close()
     study.close()
     print(study.told)
@@ -407,7 +401,7 @@ SCRIPT = """
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks processes up in /proc")
-@pytest.mark.parametrize("how", ["close", "interrupt"])
+@pytest.mark.parametrize("how", ["interrupt", pytest.param("close", marks=pytest.mark.slow)])
 def test_nothing_stays_behind(tmp_path, how):
     (tmp_path / "script.py").write_text(textwrap.dedent(SCRIPT))
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}

@@ -14,12 +14,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from coevo.errors import ConfigError, missing_extra
 from coevo.search.runners.calls import one_line
 
 PATIENCE_S = 20.0  # for an address that does not answer: a head node that is just starting needs some seconds
+ENDING_S = 3.0
 LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # where it is off, Ray listens on 127.0.0.1 alone, on Linux too
 
 
@@ -81,7 +83,11 @@ class Cluster:
         """Leaves the cluster, or ends the Ray that was started here, where this object connected to it."""
         if self.ours:
             self.ours = False
-            self.ray.shutdown()
+            started = _under_raylets() if self.local else {}
+            try:
+                self.ray.shutdown()
+            finally:
+                _end(started)
             if self._spoken is not None:
                 self._worker_module().print_to_stdstream = self._spoken
 
@@ -171,6 +177,57 @@ def _asks_for_a_token() -> bool:
         return bool(is_token_auth_enabled())
     except ImportError:  # a Ray before 2.52, which knows no tokens
         return False
+
+
+def _under_raylets() -> dict[int, str]:
+    """Process id and start time of whatever the raylets that this process started have started (Linux).
+
+    `ray.shutdown` ends the raylet and leaves it to the workers to notice, which those that are starting, or hold the
+    interpreter's lock, do late or never.
+    """
+    children: dict[int, list[int]] = {}
+    started: dict[int, str] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        if (found := _stat(int(entry.name))) is not None:
+            children.setdefault(int(found[1]), []).append(int(entry.name))
+            started[int(entry.name)] = found[19]
+    pending = [pid for pid in children.get(os.getpid(), []) if _command(pid).endswith("/raylet")]
+    under: dict[int, str] = {}
+    while pending:
+        below = children.get(pending.pop(), [])
+        under |= {pid: started[pid] for pid in below}
+        pending += below
+    return under
+
+
+def _end(started: Mapping[int, str]) -> None:
+    """Waits for these processes to end, and kills those that do not."""
+
+    def left() -> list[int]:
+        stats = {pid: _stat(pid) for pid in started}
+        return [pid for pid, stat in stats.items() if stat and stat[19] == started[pid] and stat[0] != "Z"]
+
+    until = time.monotonic() + ENDING_S
+    while left() and time.monotonic() < until:
+        time.sleep(0.02)
+    for pid in left():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of /proc/PID/stat from the state on."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].decode(errors="replace")
+    except OSError:
+        return ""
 
 
 @contextlib.contextmanager

@@ -103,7 +103,7 @@ class Cluster:
             os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", f"{PATIENCE_S:g}")
         begun = time.monotonic()
         try:
-            with _own_signals():
+            with _own_signals(), contextlib.nullcontext() if self.local else _at_most(2 * PATIENCE_S):
                 self.ray.init(**options)
         except (Exception, SystemExit) as error:
             self.ray.shutdown()
@@ -246,6 +246,27 @@ def _loopback() -> Iterator[None]:
             del os.environ[LOOPBACK]
         else:
             os.environ[LOOPBACK] = before
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """TimeoutError in here soon after so many seconds: Ray waits for minutes for something that listens and is no Ray.
+    Signals wait in turn for Ray's own calls, of up to half a minute; again every second, because Ray retries after
+    errors. In the main thread alone, the one that signals reach."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def late(*_: object) -> None:
+        raise TimeoutError("whoever listens there does not answer as a Ray head node does")
+
+    handler = signal.signal(signal.SIGALRM, late)
+    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left)
+        signal.signal(signal.SIGALRM, handler)
 
 
 @contextlib.contextmanager

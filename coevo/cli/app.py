@@ -57,7 +57,9 @@ def root(
 @app.command(epilog=EPILOG)
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The experiment.")],
-    runner: Annotated[str | None, typer.Option(help="Who runs the evaluations: local (processes) or inline.")] = None,
+    runner: Annotated[
+        str | None, typer.Option(help="Who runs the evaluations: local (processes), inline, ray or ray:ADDRESS.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="How many at once.")] = None,
     sets: Sets = None,
     out: Annotated[

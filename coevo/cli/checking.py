@@ -16,7 +16,7 @@ from coevo.search.algorithms import ALGORITHMS, make_algorithm
 from coevo.search.objectives import Constraint
 from coevo.search.problem import Problem
 from coevo.search.registry import load_problem
-from coevo.search.runners import RUNNERS
+from coevo.search.runners import check_runner_name
 
 
 def open_problem(experiment: Experiment) -> Problem:
@@ -43,9 +43,10 @@ def check_budget(experiment: Experiment) -> None:
 
 def check_runner(experiment: Experiment) -> None:
     """Refuse a runner that nobody offers."""
-    if experiment.run.runner not in RUNNERS:
-        message = unknown_name("runner", experiment.run.runner, RUNNERS, "[run]")
-        raise type(message)(f"{experiment.where('run', 'runner')}: {message}")
+    try:
+        check_runner_name(experiment.run.runner)
+    except InputError as error:
+        raise type(error)(f"{experiment.where('run', 'runner')}: {error}") from None
 
 
 def _placed(error: InputError, experiment: Experiment) -> CoevoError:

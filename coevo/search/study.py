@@ -212,9 +212,10 @@ class Study:
         self._stop = False
         self._start_session()
         self._emit(Started(self.told, budget, self.workers, self._runner.name))
-        for text in self._warnings():
-            self._note("warning", text)
         try:
+            self._connect(budget)
+            for text in self._warnings():
+                self._note("warning", text)
             self.prepare()
             reason = self._loop(budget)
         except BaseException as problem:
@@ -320,18 +321,31 @@ class Study:
         if not self._runner_started:
             resources = [stage.evaluator.resources for stage in self.stages]
             memory_gb = [need.memory_gb for need in resources]
+            cpus, gpus = self._shares()
             setup = WorkerSetup(
                 stages=tuple(map(StageSetup, self._sources, [need.timeout_s for need in resources])),
                 artifacts=self.artifacts,
                 seed=self.seed,
                 logs=None if self._folder.is_private else self.folder / "workers",
-                cpus=max(need.cpus for need in resources),
+                cpus=cpus,
                 memory_gb=None if None in memory_gb else max(filter(None, memory_gb), default=None),
+                gpus=gpus,
             )
             self._runner.start(setup)
             self._runner_started = True
         self._tasks += 1
         self._runner.submit(Task(self._tasks, tuple(batch), stage))
+
+    def _connect(self, budget: Mapping[str, float]) -> None:
+        """Has a runner that needs a cluster look for it, before `prepare` costs anything."""
+        connect = getattr(self._runner, "connect", None)
+        if connect is not None and not self._spent(budget, time.monotonic()):
+            connect(*self._shares())
+
+    def _shares(self) -> tuple[int, float]:
+        """CPUs and GPUs of one worker, which serves every stage."""
+        resources = [stage.evaluator.resources for stage in self.stages]
+        return max(need.cpus for need in resources), max(need.gpus for need in resources)
 
     def _ask(self) -> Candidate | None:
         candidate = self._ledger.ask()
@@ -385,7 +399,8 @@ class Study:
     def _warnings(self) -> list[str]:
         changed = [f"the environment differs from the one this run began in: {it}" for it in self._folder.differences]
         self._folder.differences = []
-        note = [self._folder.store.note] if self._folder.store.note else []
+        notes = (self._folder.store.note, getattr(self._runner, "note", ""))
+        note = [text for text in notes if text]
         return changed + note + self._schedule.warnings(self.workers)
 
     def _note(self, level: str, text: str) -> None:
@@ -405,7 +420,8 @@ class Study:
         config |= self.goals.as_dict()
         algorithm = {"algorithm": self.algorithm.name or type(self.algorithm).__name__, **self.algorithm.settings()}
         config["search"] = {**config.get("search", {}), **algorithm, "seed": self.seed, "lag": self.lag}
-        config["run"] = {"workers": self.workers, "runner": self._runner.name, **config.get("run", {})}
+        runner = getattr(self._runner, "spec", self._runner.name)
+        config["run"] = {"workers": self.workers, "runner": runner, **config.get("run", {})}
         config["recorded"] = {
             "space": self.space.id,
             "stages": [stage.name for stage in self.stages],

@@ -1,4 +1,5 @@
-"""Who runs the evaluators: `local` worker processes (the reference and the default), or `inline` in this process."""
+"""Who runs the evaluators: `local` worker processes (the reference and the default), `inline` in this process, or `ray`
+actors on this machine or a cluster."""
 
 from __future__ import annotations
 
@@ -15,8 +16,17 @@ from coevo.search.runners.inline import InlineRunner as InlineRunner
 
 if TYPE_CHECKING:
     from coevo.search.runners.local import LocalRunner as LocalRunner
+    from coevo.search.runners.ray import RayRunner as RayRunner
 
-RUNNERS = ("inline", "local")
+RUNNERS = ("inline", "local", "ray")
+
+
+def check_runner_name(text: str) -> None:
+    """UnknownName where nobody offers this runner. "ray" may carry the address of a cluster: "ray:10.0.0.7:6379",
+    "ray:auto" or "ray://10.0.0.7:10001"."""
+    name, colon, _ = text.partition(":")
+    if name not in RUNNERS or (colon and name != "ray"):
+        raise unknown_name("runner", text, RUNNERS)
 
 
 def make_runner(runner: str | Runner, workers: int = 1) -> Runner:
@@ -24,7 +34,8 @@ def make_runner(runner: str | Runner, workers: int = 1) -> Runner:
     if not isinstance(runner, str):
         if all(hasattr(runner, name) for name in ("start", "room", "submit", "wait", "close")):
             return runner
-        raise ConfigError(f"runner: expected {' or '.join(map(repr, RUNNERS))} or a Runner, got {runner!r}")
+        raise ConfigError(f"runner: expected {', '.join(map(repr, RUNNERS))} or a Runner, got {runner!r}")
+    check_runner_name(runner)
     if runner == "inline":
         if workers != 1:
             raise ConfigError(f"the inline runner has 1 worker, got workers={workers!r}; use the runner 'local'")
@@ -33,7 +44,10 @@ def make_runner(runner: str | Runner, workers: int = 1) -> Runner:
         from coevo.search.runners.local import LocalRunner
 
         return LocalRunner(workers)
-    raise unknown_name("runner", runner, RUNNERS)
+    from coevo.search.runners.ray import RayRunner
+
+    address = runner if runner.startswith("ray://") else runner.partition(":")[2]
+    return RayRunner(workers, address or None)
 
 
 def __getattr__(name: str) -> Any:
@@ -42,4 +56,8 @@ def __getattr__(name: str) -> Any:
         from coevo.search.runners.local import LocalRunner
 
         return LocalRunner
+    if name == "RayRunner":
+        from coevo.search.runners.ray import RayRunner
+
+        return RayRunner
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -59,7 +59,8 @@ class WorkerSetup:
 
     `logs` is a folder for the workers' standard output, or None to inherit. `cpus` is how many threads the numerical
     libraries of a worker may take; it is fixed so that no outcome depends on how many workers share the machine.
-    A worker that wants more data than `memory_gb` gets a MemoryError, which fails its candidate.
+    A worker that wants more data than `memory_gb` gets a MemoryError, which fails its candidate. `gpus` is what a
+    runner that shares out GPUs gives each worker.
     """
 
     stages: tuple[StageSetup, ...]
@@ -69,6 +70,7 @@ class WorkerSetup:
     logs: Path | None = None
     cpus: int = 1
     memory_gb: float | None = None
+    gpus: float = 0.0
 
 
 class Runner(Protocol):
@@ -80,6 +82,10 @@ class Runner(Protocol):
     their order. A lost or failed batch is retried one candidate at a time inside the runner; only a candidate that
     loses its worker twice fails. `close` ends every worker; it may be called twice, and `kill=True` does not wait for
     running evaluations.
+
+    A runner may also have `connect(cpus, gpus)`, which the study calls before it prepares anything, so that a cluster
+    that is absent or too small is refused before it costs anything; `note`, a warning that the study passes on; and
+    `spec`, the text that `make_runner` makes it from, where that is more than its name.
     """
 
     name: str

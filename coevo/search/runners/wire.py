@@ -31,6 +31,11 @@ def dump(message: Any) -> bytes:
     return _LENGTH.pack(len(payload)) + payload
 
 
+def unframed(message: bytes) -> bytes:
+    """The payload of one whole framed message."""
+    return message[_LENGTH.size :]
+
+
 def load(payload: bytes) -> Any:
     return cloudpickle.loads(payload)
 

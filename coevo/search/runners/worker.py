@@ -22,7 +22,7 @@ from typing import NoReturn
 
 import coevo.errors
 from coevo.errors import CoevoError, EvaluatorError
-from coevo.search.evaluator import Outcome
+from coevo.search.evaluator import Candidate, Outcome
 from coevo.search.runners.base import WorkerSetup
 from coevo.search.runners.calls import Calls, Raised, one_line
 from coevo.search.runners.wire import (
@@ -58,19 +58,18 @@ def main(arguments: Sequence[str]) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)  # a killed worker must not take its last words with it
     try:
-        setup = _read(payload)
-        _limit_memory(setup.memory_gb)
+        setup = read(payload)
+        limit_memory(setup.memory_gb)
         calls = Calls(setup)
         calls.set_up(0)
     except CoevoError as error:
-        log(error)
-        end.send(dump((UNUSABLE, _public_class(error), str(error))))
+        end.send(unusable(error, log))
         return
     end.send(dump((READY,)))
     _serve(end, calls, log)
 
 
-def _read(payload: bytes) -> WorkerSetup:
+def read(payload: bytes) -> WorkerSetup:
     try:
         setup: WorkerSetup = load(payload)
     except Exception as error:
@@ -78,10 +77,11 @@ def _read(payload: bytes) -> WorkerSetup:
     return setup
 
 
-def _limit_memory(memory_gb: float | None) -> None:
+def limit_memory(memory_gb: float | None, beside: int = 0) -> None:
+    """Holds this process to so much data, `beside` bytes of which are not the evaluator's."""
     # RLIMIT_DATA counts private memory that is written, so that libraries which reserve address space still start.
     if memory_gb is not None:
-        limit = int(memory_gb * 2**30)
+        limit = int(memory_gb * 2**30) + beside
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
@@ -100,17 +100,32 @@ def _serve(end: WorkerEnd, calls: Calls, log: Callable[[BaseException], None]) -
             log(error)
             end.send(dump((RAISED, 0.0, f"the design cannot be loaded in a worker process: {one_line(error)}")))
             continue
-        try:
-            answer, seconds = calls.call(stage, candidates)
-        except CoevoError as error:  # a later stage's evaluator cannot be set up
-            log(error)
-            end.send(dump((UNUSABLE, _public_class(error), str(error))))
-            return
-        if isinstance(answer, Raised):
-            log(answer.error)
-            end.send(dump((RAISED, seconds, answer.reason)))
-        else:
-            end.send(_framed(answer, seconds))
+        end.send(answer(calls, stage, candidates, log))
+
+
+def answer(
+    calls: Calls,
+    stage: int,
+    candidates: Sequence[Candidate],
+    log: Callable[[BaseException], object],
+    collect: Callable[[Sequence[Outcome]], list[Outcome]] = list,
+) -> bytes:
+    """Calls the stage's evaluator; the framed message that says what became of it. `collect` may look the outcomes
+    through before they leave."""
+    try:
+        outcomes, seconds = calls.call(stage, candidates)
+    except CoevoError as error:  # a later stage's evaluator cannot be set up
+        return unusable(error, log)
+    if isinstance(outcomes, Raised):
+        log(outcomes.error)
+        return dump((RAISED, seconds, outcomes.reason))
+    return _framed(collect(outcomes), seconds)
+
+
+def unusable(error: CoevoError, log: Callable[[BaseException], object]) -> bytes:
+    """The framed message after which the driver ends the study with this error."""
+    log(error)
+    return dump((UNUSABLE, _public_class(error), str(error)))
 
 
 def _framed(outcomes: list[Outcome], seconds: float) -> bytes:

@@ -339,11 +339,13 @@ def test_make_runner(setup_of):
     assert (make_runner("inline").name, make_runner("inline").workers) == ("inline", 1)
     mine = InlineRunner()
     assert make_runner(mine, 5) is mine
-    with pytest.raises(UnknownName, match=r"unknown runner 'locl'\. Did you mean 'local'\? Offered: inline, local\."):
+    with pytest.raises(
+        UnknownName, match=r"unknown runner 'locl'\. Did you mean 'local'\? Offered: inline, local, ray\."
+    ):
         make_runner("locl")
-    with pytest.raises(UnknownName, match="unknown runner 'ray'"):
-        make_runner("ray")
-    with pytest.raises(ConfigError, match="expected 'inline' or 'local' or a Runner, got 3"):
+    with pytest.raises(UnknownName, match="unknown runner 'local:4'"):
+        make_runner("local:4")
+    with pytest.raises(ConfigError, match="expected 'inline', 'local', 'ray' or a Runner, got 3"):
         make_runner(3)
     for workers in (0, -1, 1.5, True, "2"):
         with pytest.raises(ConfigError, match="workers: expected a whole number from 1 on"):

@@ -33,6 +33,7 @@ class Algorithm:
 
     name: ClassVar[str] = ""
     learns: ClassVar[bool] = True  # False: `tell` is never called, and `ask` waits for nothing
+    barrier: ClassVar[bool] = False  # True: `horizon` is the start of a generation, whatever the lag
     attempts: ClassVar[int] = 24
     walk_limit: ClassVar[int] = 200_000
 

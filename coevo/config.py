@@ -40,6 +40,9 @@ class SearchSection(Section):
     cost_s: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
     lag: int = Field(default=15, ge=0)
+    deterministic: bool = True
+    warm_start: str | None = None
+    enqueue: list[str] = []
 
     @property
     def algorithm_options(self) -> dict[str, Any]:

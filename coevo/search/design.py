@@ -11,7 +11,8 @@ from coevo.search.canonical import canonical, digest, freeze, text
 
 
 class Origin(NamedTuple):
-    """How search came to a design: "sample", "crossover", "mutation" or "enumeration", and its parents' indices."""
+    """How search came to a design: "sample", "crossover", "mutation" or "enumeration", and its parents' indices; or
+    who brought it: "enqueued" (asked first) and "imported" (told with an outcome known from elsewhere)."""
 
     how: str
     parents: tuple[int, ...] = ()

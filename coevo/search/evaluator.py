@@ -91,7 +91,8 @@ class Evaluator:
     `id` and `version` name it in every trial; raise the version whenever the same design would get other numbers.
     `metrics` maps each metric's name to its unit. `setup` runs once a worker; `evaluate` returns one `Outcome` a
     candidate, in their order. `cache_key` may return a text that is equal for designs that must get equal outcomes;
-    None stands for the design's own key.
+    None stands for the design's own key. `measures_device` is True where metrics are measured on the device (times,
+    energy): outcomes of another device are then never taken over from another run.
     """
 
     id: str = ""
@@ -99,6 +100,7 @@ class Evaluator:
     metrics: Mapping[str, str] = {}
     batch: int = 1
     resources: Resources = Resources()
+    measures_device: bool = False
 
     def setup(self, context: Context) -> None:
         """Load what every evaluation needs, once a worker."""

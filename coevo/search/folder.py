@@ -95,6 +95,17 @@ def check_run_folder(path: Path) -> None:
         raise RunFolderError(f"{path} is no run folder: it holds no {stores.FILE}")
 
 
+def holds_events(path: Path) -> bool:
+    """Does a study with events stand here already?"""
+    if not (path / stores.FILE).is_file():
+        return False
+    database = stores.open_for_reading(path / stores.FILE)
+    try:
+        return next(stores.read_rows(database), None) is not None
+    finally:
+        database.close()
+
+
 def read_config(path: Path) -> dict[str, Any]:
     """The frozen configuration of a run folder."""
     try:

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import gc
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from coevo.errors import CorruptRun
+from coevo.errors import CorruptRun, InputError
 from coevo.search import records
 from coevo.search.algorithms import Algorithm, Exhausted
 from coevo.search.cache import OutcomeCache
 from coevo.search.canonical import derived_seed
-from coevo.search.design import Design
+from coevo.search.design import Design, Origin
 from coevo.search.evaluator import Candidate, Outcome
 from coevo.search.folder import RunFolder, sync
 from coevo.search.front import Archive
-from coevo.search.objectives import Goals, judge
+from coevo.search.objectives import Goals, Score, judge
 from coevo.search.problem import Stage
 from coevo.search.promotion import Ladder
 from coevo.search.runners.base import Done
 from coevo.search.schedule import Schedule
 from coevo.search.space import Space
 from coevo.search.store import Row
-from coevo.search.trial import StageResult, Trial
+from coevo.search.trial import IMPORTED, StageResult, Trial
 
 
 @dataclass(slots=True)
@@ -55,13 +56,16 @@ class Ledger:
         seen: set[bytes],
         seed: int,
         device: str,
+        in_order: bool = True,
     ):
         self.space, self.stages, self.goals, self.algorithm = space, stages, goals, algorithm
         self.schedule, self.seed, self.device = schedule, seed, device
         self.names = [stage.name for stage in stages]
-        self.ladder = Ladder([stage.share for stage in stages], [stage.evaluator.batch for stage in stages])
+        batches = [stage.evaluator.batch for stage in stages]
+        self.ladder = Ladder([stage.share for stage in stages], batches, in_order=in_order)
         self.archive = Archive(self.ladder.last)
         self.open: dict[int, Open] = {}
+        self.queue: deque[Design] = deque()  # enqueued and not asked yet
         self.told = self.failed = self.infeasible = 0
         self.cost_s = 0.0
         self.prepared: dict[str, dict[str, str]] | None = None
@@ -92,16 +96,54 @@ class Ledger:
     # Asking ------------------------------------------------------------------------------------------------------
 
     def ask(self) -> Candidate | Exhausted:
-        """The next design, after the algorithm was told exactly what it may know by now."""
+        """The next design, after the algorithm was told exactly what it may know by now. Enqueued ones come first."""
         index = self.schedule.asked
         for trial in self.schedule.due(index):
             self.algorithm.tell(trial)
-        design = self.algorithm.ask(index)
+        design = self.queue.popleft() if self.queue else self.algorithm.ask(index)
         if isinstance(design, Exhausted):
             return design
         self._asked(index, design)
         self._folder.store.append_asked(index, design.key, records.asked_content(design))
         return self.candidate(index)
+
+    def enqueue(self, design: Design) -> Design:
+        """Has a design asked before the algorithm's next one."""
+        design = self._brought(design, "enqueued")
+        self.queue.append(design)
+        self._folder.store.append("enqueued", None, {"key": design.key, "answers": design.answers})
+        return design
+
+    def add(self, trial: Trial) -> Trial:
+        """Records a trial that was evaluated elsewhere: asked and told at once, at the next index and at no cost. Its
+        outcome is judged by this study's goals; its files stay where they are."""
+        design = self._brought(trial.design, "imported")
+        index = self.schedule.asked
+        for due in self.schedule.due(index):
+            self.algorithm.tell(due)
+        outcome, score = self._judged(trial.outcome, self.names.index(trial.stage))
+        outcome = Outcome(outcome.metrics, outcome.failure)
+        told = replace(
+            trial, index=index, design=design, outcome=outcome, score=score, cost_s=0.0, cached_from=None, how=IMPORTED
+        )
+        self._asked(index, design)
+        self._folder.store.append_asked(index, design.key, records.asked_content(design))
+        self._folder.store.append("told", index, records.told_body(told, None, None))
+        self._imported(told)
+        return told
+
+    def _brought(self, design: Design, how: str) -> Design:
+        grown = self.space.replay(design)
+        if grown.refusal is not None:
+            raise InputError(f"design {design.key[:8]} is not valid here: {grown.refusal.reason}")
+        design = Design(self.space.id, grown.design.answers, Origin(how))
+        if self.knows(design):
+            raise InputError(f"design {design.key[:8]} was already asked or enqueued; no design is evaluated twice")
+        return design
+
+    def knows(self, design: Design) -> bool:
+        """Was it asked, or does it wait in the queue?"""
+        return design.digest in self._seen or any(design.digest == waiting.digest for waiting in self.queue)
 
     def candidate(self, index: int) -> Candidate:
         """An open design as the evaluator of its stage gets it."""
@@ -134,7 +176,7 @@ class Ledger:
         """What recording the outcome led to, where the batch that begins at `first` may take one over; else None."""
         cache = self._caches[stage]
         key = cache.key(candidate)
-        source = cache.get(key, self.schedule.horizon(first)) if key is not None else None
+        source = cache.get(key, self.schedule.shown(first)) if key is not None else None
         if source is None:
             return None
         return self.record(Done(candidate.index, source.outcome, 0.0), candidate, cached_from=source.index)
@@ -164,11 +206,7 @@ class Ledger:
         return touched
 
     def _trial(self, done: Done, entry: Open, seed: int, cached_from: int | None) -> Trial:
-        outcome, score = done.outcome, None
-        if outcome.failure is None:
-            metrics, failure = judge(outcome.metrics, self._needed)
-            outcome = Outcome(metrics, failure, outcome.artifacts)
-            score = None if failure is not None else self.goals.score(metrics, entry.stage)
+        outcome, score = self._judged(done.outcome, entry.stage)
         return Trial(
             index=done.index,
             design=entry.design,
@@ -183,6 +221,13 @@ class Ledger:
             how=done.how,
             earlier=entry.earlier,
         )
+
+    def _judged(self, outcome: Outcome, stage: int) -> tuple[Outcome, Score | None]:
+        if outcome.failure is not None:
+            return outcome, None
+        metrics, failure = judge(outcome.metrics, self._needed)
+        score = None if failure is not None else self.goals.score(metrics, stage)
+        return Outcome(metrics, failure, outcome.artifacts), score
 
     def _settle(self, trial: Trial, cache_key: str | None, final: bool) -> list[int]:
         """Moves the trial's design and those that waited for it; gives the indices that end at their stage."""
@@ -210,6 +255,10 @@ class Ledger:
         self.open[index] = Open(design)
         self.schedule.asked = index + 1
 
+    def _imported(self, trial: Trial) -> None:
+        self.ladder.settle(trial.index, 0, None)  # it takes part at no gate
+        self._told(trial)
+
     def _told(self, trial: Trial) -> None:
         del self.open[trial.index]
         self.told += 1
@@ -230,9 +279,15 @@ class Ledger:
             if row.kind == "asked" and row.trial is not None:
                 for trial in self.schedule.due(row.trial):
                     self.algorithm.tell(trial)
-                self._asked(row.trial, records.design_of(self.space.id, row))
+                design = records.design_of(self.space.id, row)
+                if self.queue and self.queue[0].digest == design.digest:
+                    self.queue.popleft()
+                self._asked(row.trial, design)
             elif row.kind in ("told", "staged") and row.trial is not None:
                 self._recall_outcome(row, row.trial, row.body)
+            elif row.kind == "enqueued":
+                design = Design.from_json({"space": self.space.id, **row.body})
+                self.queue.append(Design(design.space, design.answers, Origin("enqueued")))
             elif row.kind == "prepared":
                 self.prepared = row.body["artifacts"]
             elif row.kind == "started":
@@ -245,6 +300,9 @@ class Ledger:
         entry = self.open.get(index)
         if entry is None:
             raise CorruptRun(f"event {row.sequence} tells trial {index}, which is not open")
+        if body.get("how") == IMPORTED:
+            self._imported(records.trial_of(index, entry.design, body, self.goals, None, self.names))
+            return
         if body["stage"] != self.names[entry.stage]:
             raise CorruptRun(f"event {row.sequence} is of stage {body['stage']!r}, but trial {index} is not there")
         trial = records.trial_of(index, entry.design, body, self.goals, self._home, self.names)

@@ -2,7 +2,8 @@
 
 Design i goes on from a stage if it is among the top share of that stage's outcomes in a window that ends at i: the
 latest `window` designs that reached the stage, in the order of their indices. So the decision does not depend on who
-finished first, and it never waits for a later design. Ranks are those of NSGA-II: fronts, then crowding.
+finished first, and it never waits for a later design. Ranks are those of NSGA-II: fronts, then crowding. In throughput
+mode the window holds the latest arrivals instead, and the decision is made at once.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ WINDOW = 32
 
 
 class Gate:
-    """Decides for one stage, in the order of the indices."""
+    """Decides for one stage, in the order of the indices; or, where that is waived, in the order of arrival."""
 
-    def __init__(self, share: float, window: int = WINDOW):
+    def __init__(self, share: float, window: int = WINDOW, in_order: bool = True):
         self.share = share
+        self.in_order = in_order
         self.turn = 0  # every index below it is decided
         self._waiting: dict[int, Score | None] = {}
         self._window: deque[Score] = deque(maxlen=window)
@@ -28,6 +30,11 @@ class Gate:
     def settle(self, index: int, score: Score | None) -> list[tuple[int, bool]]:
         """Takes the outcome of one index at this stage, None where it failed or never came here; gives the decisions
         that this makes possible: (index, does it go on?)."""
+        if not self.in_order:
+            if score is None:
+                return []
+            self._window.append(score)
+            return [(index, self._newest_goes_on())]
         self._waiting[index] = score
         decisions = []
         while self.turn in self._waiting:
@@ -48,11 +55,12 @@ class Ladder:
     """The gates between the stages, and the batches that wait behind them.
 
     A batch of a later stage is a fixed range of indices, those of it that came so far; it is ready when all of the
-    range is decided.
+    range is decided. Without `in_order` (throughput mode) it is whatever came first, ready when it is full.
     """
 
-    def __init__(self, shares: list[float], batches: list[int], window: int = WINDOW):
-        self._gates = [Gate(share, window) for share in shares[:-1]]
+    def __init__(self, shares: list[float], batches: list[int], window: int = WINDOW, in_order: bool = True):
+        self.in_order = in_order
+        self._gates = [Gate(share, window, in_order) for share in shares[:-1]]
         self._batches = batches
         self._promoted: list[dict[int, list[int]]] = [{} for _ in batches]
 
@@ -76,7 +84,7 @@ class Ladder:
             for decided, goes_on in self._gates[stage].settle(index, score):
                 if goes_on:
                     promoted.append((decided, stage + 1))
-                    group = decided - decided % self._batches[stage + 1]
+                    group = decided - decided % self._batches[stage + 1] if self.in_order else 0
                     self._promoted[stage + 1].setdefault(group, []).append(decided)
                 else:
                     ended.append(decided)
@@ -86,6 +94,8 @@ class Ladder:
     def ready(self, asked: int, no_more: bool) -> list[tuple[int, list[int]]]:
         """(stage, indices) of the batches whose range is decided, the deepest first; each is given once. `no_more`
         says that nothing beyond `asked` will come for now."""
+        if not self.in_order:
+            return self._full(no_more)
         found = []
         for stage in range(self.last, 0, -1):
             turn = self._gates[stage - 1].turn
@@ -93,4 +103,14 @@ class Ladder:
                 end = first + self._batches[stage]
                 if turn >= (min(end, asked) if no_more else end):
                     found.append((stage, sorted(self._promoted[stage].pop(first))))
+        return found
+
+    def _full(self, no_more: bool) -> list[tuple[int, list[int]]]:
+        found = []
+        for stage in range(self.last, 0, -1):
+            waiting = self._promoted[stage].get(0, [])
+            size = self._batches[stage]
+            while len(waiting) >= size or (waiting and no_more):
+                found.append((stage, waiting[:size]))
+                del waiting[:size]
         return found

@@ -69,6 +69,17 @@ class Run:
             raise InputError(f"{what} in {self.path} has a key that begins with {key!r}")
         return found[0]
 
+    def told_before(self, index: int) -> list[int]:
+        """The trials that were told before design `index` was asked, in the order of telling. In throughput mode that
+        is what the ask had seen; in a deterministic run it saw those below its horizon."""
+        told: list[int] = []
+        for row in self.rows():
+            if row.kind == "told" and row.trial is not None:
+                told.append(row.trial)
+            elif row.kind == "asked" and row.trial == index:
+                return told
+        raise InputError(f"{self.path} asked no design {index}")
+
     def notes(self) -> list[dict[str, Any]]:
         """What the study had to say: {"level", "text", "at"}."""
         return [{**row.body, "at": row.at} for row in self.rows() if row.kind == "note"]

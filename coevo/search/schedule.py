@@ -3,6 +3,8 @@
 `ask(i)` sees the outcomes below `horizon(i)`. A batch is a fixed range of indices. A cache shows a batch what was told
 before the horizon of its first index, never what happened to be finished. So designs and batches depend on the
 configuration alone, not on the number of workers or on who was quicker.
+
+`Unordered` is throughput mode: an ask sees whatever was told by then. The order of the store's rows says what that was.
 """
 
 from __future__ import annotations
@@ -45,6 +47,10 @@ class Schedule:
         known = self._algorithm.horizon(index)
         return max(known, index - self.lag) if self._waits else known
 
+    def shown(self, first: int) -> int:
+        """The outcomes below this index are shown by caches to the batch that begins at `first`."""
+        return self.horizon(first)
+
     def may_ask(self, end: int) -> bool:
         """May all designs below `end` be asked now?"""
         return self.horizon(end - 1) <= self.told_prefix
@@ -80,6 +86,36 @@ class Schedule:
             f"workers have work at any time. Set lag to at least {workers * self.batch - 1}, better twice that, for "
             "all of them"
         ]
+
+
+class Unordered(Schedule):
+    """Throughput mode: nobody waits for an outcome, and an ask sees all that was told before it, in that order."""
+
+    def __init__(self, algorithm: Algorithm, stages: Sequence[Stage], lag: int):
+        if algorithm.barrier:
+            raise ConfigError(
+                f"algorithm {algorithm.name!r} learns a generation at a time, so throughput mode would change nothing "
+                "but the reproducibility: leave deterministic = true, or take nsga2"
+            )
+        super().__init__(algorithm, stages, lag, waits=False)
+        self._arrived: list[Trial] = []
+
+    def horizon(self, index: int) -> int:
+        return 0
+
+    def shown(self, first: int) -> int:
+        return self.asked
+
+    def told(self, trial: Trial) -> None:
+        if self._algorithm.learns:
+            self._arrived.append(trial)
+
+    def due(self, index: int) -> Iterator[Trial]:
+        arrived, self._arrived = self._arrived, []
+        return iter(arrived)
+
+    def warnings(self, workers: int) -> list[str]:
+        return []
 
 
 def _batch(stage: Stage) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,19 +15,21 @@ from coevo.search import environment, preparation, records
 from coevo.search.agreement import Agreement, agreements
 from coevo.search.algorithms import Algorithm, Exhausted, make_algorithm
 from coevo.search.cache import OutcomeCache
+from coevo.search.design import Design
 from coevo.search.evaluator import Candidate, Outcome
 from coevo.search.events import Asked, Event, Finished, Note, Prepared, Progress, Staged, Started, Told
-from coevo.search.folder import RunFolder
+from coevo.search.folder import RunFolder, holds_events
 from coevo.search.front import Front
 from coevo.search.ledger import Ledger
 from coevo.search.objectives import Constraint
 from coevo.search.problem import Problem
 from coevo.search.runners import make_runner
 from coevo.search.runners.base import Done, Runner, StageSetup, Task, WorkerSetup
-from coevo.search.schedule import Schedule
+from coevo.search.schedule import Schedule, Unordered
 from coevo.search.space import Space
 from coevo.search.subject import Judge, settle
 from coevo.search.trial import Trial
+from coevo.search.warm_start import Source, WarmStart, gather, take_prepared
 
 EARLY_FAILURES = 20  # this many failures before the first success earn a warning
 
@@ -37,7 +40,11 @@ class Study:
     `subject` is a `Problem`, or a `Space` together with `evaluate`: an `Evaluator`, a function of one value that
     returns a mapping of metrics, or "module:attribute" that names either. `folder` makes the study durable; a folder
     that already holds this study is resumed. `lag` settles how many outcomes `ask` may be without: `ask(i)` sees the
-    outcomes 0..i-1-lag, whatever the number of workers. `settings` is merged into run.toml.
+    outcomes 0..i-1-lag, whatever the number of workers. `deterministic=False` is throughput mode: `ask` sees whatever
+    was told by then, nobody waits, and the designs depend on who was quicker; the store keeps what each ask had seen.
+    `warm_start` is the folder of another run of this problem: its trials are told first, and count as trials of this
+    study. `enqueue` holds designs, answers by name, folders of exported designs, and run folders (their fronts): they
+    are evaluated first. `settings` is merged into run.toml.
 
     Raises InputError (ConfigError, UnknownName, RunFolderError...) before anything is written where the input is wrong.
     """
@@ -53,6 +60,9 @@ class Study:
         algorithm_options: Mapping[str, Any] | None = None,
         seed: int = 0,
         lag: int = 15,
+        deterministic: bool = True,
+        warm_start: Path | str | None = None,
+        enqueue: Sequence[Source] = (),
         runner: str | Runner = "local",
         workers: int = 1,
         folder: Path | str | None = None,
@@ -70,7 +80,12 @@ class Study:
         seen: set[bytes] = set()
         self.algorithm.bind(self.space, self.goals, self.seed, self.lag, seen)
         caches = [OutcomeCache(stage.evaluator) for stage in self.stages]
-        self._schedule = Schedule(self.algorithm, self.stages, self.lag, any(cache.in_use for cache in caches))
+        self.deterministic = deterministic
+        self._schedule = (
+            Schedule(self.algorithm, self.stages, self.lag, any(cache.in_use for cache in caches))
+            if deterministic
+            else Unordered(self.algorithm, self.stages, self.lag)
+        )
         self._runner: Runner = make_runner(runner, self.workers)
         self._runner_started = False
         self._tasks = 0
@@ -81,13 +96,28 @@ class Study:
         self._began: float | None = None
         device = environment.short(environment.cpu_fingerprint())
         self._ledger = Ledger(
-            self.space, self.stages, self.goals, self.algorithm, caches, self._schedule, seen, self.seed, device
+            self.space,
+            self.stages,
+            self.goals,
+            self.algorithm,
+            caches,
+            self._schedule,
+            seen,
+            self.seed,
+            device,
+            in_order=deterministic,
         )
+        self._beginning = [str(warm_start)] if warm_start is not None else []
+        enqueue = [enqueue] if isinstance(enqueue, (str, Path, Design, Mapping)) else list(enqueue)
+        self._enqueued = [_said(source) for source in enqueue]
         self.config = self._configuration(settings or {})
         path = Path(folder) if folder is not None else None
+        begins = path is None or not holds_events(path)
+        known = gather(self.problem, self.goals, device, self.seed, warm_start, enqueue) if begins else WarmStart()
         self._folder = RunFolder(path, durability, self.config, environment.describe() if path is not None else {})
         try:
             self._ledger.attach(self._folder)
+            self._begin_with(known)
         except BaseException:
             self._folder.close()
             raise
@@ -174,6 +204,32 @@ class Study:
         self._commit(trials)
         return trials[0]
 
+    def enqueue(self, design: Design | Mapping[str, Any]) -> str:
+        """Has a design, or the one with these answers, asked before the algorithm's next one; gives its key.
+
+        InputError where it does not belong to the space, or was asked or enqueued before.
+        """
+        enqueued = self._ledger.enqueue(design if isinstance(design, Design) else self.space.design(design))
+        self._folder.store.commit()
+        return enqueued.key
+
+    def add(self, design: Design | Mapping[str, Any], result: Mapping[str, Any] | Outcome) -> Trial:
+        """Tells a design whose outcome is known from elsewhere (a paper, another tool), as the last stage would judge
+        it. It becomes the next trial, at no cost."""
+        trial = Trial(
+            index=self.asked,
+            design=design if isinstance(design, Design) else self.space.design(design),
+            stage=self.stages[-1].name,
+            outcome=result if isinstance(result, Outcome) else Outcome(metrics=result),
+            cost_s=0.0,
+            evaluator="by-hand",
+            device="",
+            seed=0,
+        )
+        told = self._ledger.add(trial)
+        self._commit([told])
+        return told
+
     def prepare(self) -> Mapping[str, Path]:
         """Makes what the problem needs before its first stage, once a run, and checks its digests ever after."""
         if self._artifacts is None:
@@ -185,6 +241,24 @@ class Study:
             else:
                 self._artifacts = self._prepare()
         return self._artifacts
+
+    def _begin_with(self, known: WarmStart) -> None:
+        """Takes over what the study begins with, in one commit, so that a resumed study never does it again."""
+        if known.prepared is not None:
+            take_prepared(known.prepared, self.folder)
+            body = {"artifacts": known.prepared[1], "seconds": 0.0, "from": str(known.prepared[0])}
+            self._folder.store.append("prepared", None, body)
+            self._ledger.prepared = known.prepared[1]
+        for trial in known.trials:
+            self._ledger.add(trial)
+        for design in known.designs:
+            self._ledger.enqueue(design)
+        if known.trials:
+            text = f"{len(known.trials)} trials were taken over from {', '.join(self._beginning)}"
+            self._folder.store.append("note", None, {"level": "info", "text": text})
+        for text in known.differences:
+            self._folder.store.append("note", None, {"level": "warning", "text": text})
+        self._folder.store.commit()
 
     def _prepare(self) -> dict[str, Path]:
         began = time.monotonic()
@@ -419,7 +493,14 @@ class Study:
         config["options"] = dict(self.problem.options)
         config |= self.goals.as_dict()
         algorithm = {"algorithm": self.algorithm.name or type(self.algorithm).__name__, **self.algorithm.settings()}
-        config["search"] = {**config.get("search", {}), **algorithm, "seed": self.seed, "lag": self.lag}
+        search = {**config.get("search", {}), **algorithm, "seed": self.seed, "lag": self.lag}
+        if not self.deterministic:
+            search["deterministic"] = False
+        if self._beginning:
+            search["warm_start"] = self._beginning[0]
+        if self._enqueued:
+            search["enqueue"] = self._enqueued
+        config["search"] = search
         runner = getattr(self._runner, "spec", self._runner.name)
         config["run"] = {"workers": self.workers, "runner": runner, **config.get("run", {})}
         config["recorded"] = {
@@ -445,3 +526,10 @@ def _whole(name: str, number: Any, least: int) -> int:
     if isinstance(number, bool) or not isinstance(number, int) or number < least:
         raise ConfigError(f"{name}: expected a whole number of at least {least}, got {number!r}")
     return number
+
+
+def _said(source: Source) -> str:
+    """What run.toml says about an enqueued design: the path it came from, else its answers."""
+    if isinstance(source, Design):
+        return source.text
+    return json.dumps(dict(source)) if isinstance(source, Mapping) else str(source)

@@ -78,7 +78,7 @@ def test_an_ask_sees_more_than_the_lag_would_show_and_a_run_says_how_much(tmp_pa
         study.run(trials=40)
     run = Run.open(tmp_path / "run")
     assert run.told_before(30) == list(range(30)), "with one evaluation at a time an ask knows all before it"
-    assert 'deterministic = false' in (tmp_path / "run" / "run.toml").read_text()
+    assert "deterministic = false" in (tmp_path / "run" / "run.toml").read_text()
 
 
 def test_a_slow_trial_holds_nobody_up():
@@ -97,7 +97,7 @@ def test_a_slow_trial_holds_nobody_up():
 def test_stages_go_on_as_they_come(batch, tmp_path):
     with free(tmp_path / "run", stages=3, batch=batch) as study:
         study.run(trials=90)
-        counts = {name: 0 for name in ("s0", "s1", "s2")}
+        counts = dict.fromkeys(("s0", "s1", "s2"), 0)
         for trial in study.trials():
             counts[trial.stage] += 1
             assert [result.stage for result in trial.earlier] == ["s0", "s1", "s2"][: len(trial.earlier)]
@@ -111,7 +111,7 @@ def test_stages_go_on_as_they_come(batch, tmp_path):
 def test_a_run_is_resumed_in_its_own_mode_alone(tmp_path):
     with free(tmp_path / "run", runner="inline") as study:
         study.run(trials=5)
-    with pytest.raises(ConfigError, match="search.deterministic was False, now 'absent'"):
+    with pytest.raises(ConfigError, match=r"search.deterministic was False, now 'absent'"):
         Study(problem(), seed=3, lag=2, runner="inline", folder=tmp_path / "run", algorithm_options={"population": 10})
 
 
@@ -119,5 +119,5 @@ def test_a_generation_barrier_and_throughput_do_not_go_together():
     class Generational(Algorithm):
         name, barrier = "generational", True
 
-    with pytest.raises(ConfigError, match="'generational' learns a generation at a time.*deterministic = true"):
+    with pytest.raises(ConfigError, match=r"'generational' learns a generation at a time.*deterministic = true"):
         Study(problem(), algorithm=Generational(), deterministic=False)

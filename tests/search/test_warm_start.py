@@ -187,7 +187,6 @@ def test_what_judged_the_trials_comes_with_them(tmp_path):
     assert not (tmp_path / "c").exists()
 
 
-
 REFUSALS = {
     "options: {} there, {'device': 'other'} here.*enqueue the run instead": lambda p, e: {
         "subject": problem(options={"device": "other"}),
@@ -230,5 +229,5 @@ def test_figures_of_another_device_are_refused_where_the_evaluator_measures_it(e
     with study(warm_start=earlier, folder=tmp_path / "fine") as done:
         assert done.told == 30
     assert any("this machine is another machine" in note["text"] for note in Run.open(tmp_path / "fine").notes())
-    with pytest.raises(ConfigError, match="measures the device.*Enqueue the run instead"):
+    with pytest.raises(ConfigError, match=r"measures the device.*Enqueue the run instead"):
         study(problem(Judge(measures=True)), warm_start=earlier, folder=tmp_path / "new")

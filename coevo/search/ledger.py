@@ -25,7 +25,7 @@ from coevo.search.runners.base import Done
 from coevo.search.schedule import Schedule
 from coevo.search.space import Space
 from coevo.search.store import Row
-from coevo.search.trial import IMPORTED, StageResult, Trial
+from coevo.search.trial import StageResult, Trial
 
 
 @dataclass(slots=True)
@@ -123,12 +123,10 @@ class Ledger:
             self.algorithm.tell(due)
         outcome, score = self._judged(trial.outcome, self.names.index(trial.stage))
         outcome = Outcome(outcome.metrics, outcome.failure)
-        told = replace(
-            trial, index=index, design=design, outcome=outcome, score=score, cost_s=0.0, cached_from=None, how=IMPORTED
-        )
+        told = replace(trial, index=index, design=design, outcome=outcome, score=score, cost_s=0.0, cached_from=None)
         self._asked(index, design)
         self._folder.store.append_asked(index, design.key, records.asked_content(design))
-        self._folder.store.append("told", index, records.told_body(told, None, None))
+        self._folder.store.append("told", index, records.told_body(told, None, None) | {"imported": True})
         self._imported(told)
         return told
 
@@ -300,7 +298,7 @@ class Ledger:
         entry = self.open.get(index)
         if entry is None:
             raise CorruptRun(f"event {row.sequence} tells trial {index}, which is not open")
-        if body.get("how") == IMPORTED:
+        if "imported" in body:
             self._imported(records.trial_of(index, entry.design, body, self.goals, None, self.names))
             return
         if body["stage"] != self.names[entry.stage]:

@@ -107,7 +107,8 @@ class Study:
             device,
             in_order=deterministic,
         )
-        self._beginning = [str(warm_start)] if warm_start is not None else []
+        self._warm_start = str(warm_start) if warm_start is not None else None
+        self._unsaid: list[Note] = []  # stored before anybody listened
         enqueue = [enqueue] if isinstance(enqueue, (str, Path, Design, Mapping)) else list(enqueue)
         self._enqueued = [_said(source) for source in enqueue]
         self.config = self._configuration(settings or {})
@@ -254,10 +255,12 @@ class Study:
         for design in known.designs:
             self._ledger.enqueue(design)
         if known.trials:
-            text = f"{len(known.trials)} trials were taken over from {', '.join(self._beginning)}"
-            self._folder.store.append("note", None, {"level": "info", "text": text})
-        for text in known.differences:
-            self._folder.store.append("note", None, {"level": "warning", "text": text})
+            self._unsaid.append(Note("info", f"{len(known.trials)} trials were taken over from {self._warm_start}"))
+        if known.designs:
+            self._unsaid.append(Note("info", f"{len(known.designs)} designs are enqueued and come first"))
+        self._unsaid += [Note("warning", text) for text in known.differences]
+        for note in self._unsaid:
+            self._folder.store.append("note", None, {"level": note.level, "text": note.text})
         self._folder.store.commit()
 
     def _prepare(self) -> dict[str, Path]:
@@ -286,6 +289,8 @@ class Study:
         self._stop = False
         self._start_session()
         self._emit(Started(self.told, budget, self.workers, self._runner.name))
+        while self._unsaid:
+            self._emit(self._unsaid.pop(0))
         try:
             self._connect(budget)
             for text in self._warnings():
@@ -496,8 +501,8 @@ class Study:
         search = {**config.get("search", {}), **algorithm, "seed": self.seed, "lag": self.lag}
         if not self.deterministic:
             search["deterministic"] = False
-        if self._beginning:
-            search["warm_start"] = self._beginning[0]
+        if self._warm_start:
+            search["warm_start"] = self._warm_start
         if self._enqueued:
             search["enqueue"] = self._enqueued
         config["search"] = search

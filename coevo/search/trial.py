@@ -9,8 +9,6 @@ from coevo.search.design import Design
 from coevo.search.evaluator import Outcome
 from coevo.search.objectives import Score
 
-IMPORTED = "imported"
-
 
 @dataclass(frozen=True, slots=True)
 class StageResult:
@@ -26,7 +24,7 @@ class Trial:
     """`index` counts asked designs from 0. `stage` is the deepest that the design reached, `earlier` those before it.
     `cost_s` is evaluator seconds at that stage; a cached outcome costs 0 and names its source in `cached_from`.
     `score` is None where the trial failed. `how` says what befell its worker, where anything did: "" (nothing),
-    "retried", "timeout" or "lost", or IMPORTED where it was evaluated elsewhere; only "" may be cached."""
+    "retried", "timeout" or "lost"; only "" may be cached."""
 
     index: int
     design: Design

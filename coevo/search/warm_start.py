@@ -18,7 +18,7 @@ from coevo.search.objectives import Goals
 from coevo.search.problem import Problem
 from coevo.search.run import Run
 from coevo.search.store import FILE
-from coevo.search.trial import IMPORTED, Trial
+from coevo.search.trial import Trial
 
 Source = Design | Mapping[str, Any] | Path | str
 
@@ -51,7 +51,7 @@ def gather(
         return WarmStart(list(known.values()))
     run = Run.open(tell)
     _require_same_judges(run, problem, goals)
-    trials = [trial for trial in run.trials() if trial.how in ("", IMPORTED)]
+    trials = [trial for trial in run.trials() if not trial.how]
     if not trials:
         raise ConfigError(f"warm start from {tell}: the run holds no trial that could be taken over")
     differences = _devices(trials, problem, device, run.path)
@@ -149,7 +149,12 @@ def _require_same_judges(run: Run, problem: Problem, goals: Goals) -> None:
         "stages": list(recorded.get("stages", [])),
         "evaluators": list(recorded.get("evaluators", [])),
     }
-    changed = [f"{name}: {theirs[name]!r} there, {ours[name]!r} here" for name in ours if ours[name] != theirs[name]]
+    before, now = _flat(theirs), _flat(ours)
+    changed = [
+        f"{name} was {before.get(name, 'absent')!r} there and is {now.get(name, 'absent')!r} here"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name, "absent") != now.get(name, "absent")
+    ]
     if changed:
         raise ConfigError(
             f"the outcomes of {run.path} mean something else: {'; '.join(changed)}. Its designs can still be "
@@ -162,6 +167,12 @@ def _require_same_judges(run: Run, problem: Problem, goals: Goals) -> None:
                 f"trial {trial.index} of {run.path} has no metric {missing[0]!r}, which this study needs "
                 f"(it has: {', '.join(sorted(trial.outcome.metrics))}). Enqueue the run instead"
             )
+
+
+def _flat(judges: Mapping[str, Any]) -> dict[str, Any]:
+    """The options one by one, so that only what differs is said."""
+    options = {f"options.{name}": value for name, value in judges["options"].items()}
+    return {name: value for name, value in judges.items() if name != "options"} | options
 
 
 def _devices(trials: Sequence[Trial], problem: Problem, device: str, path: Path) -> list[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from coevo.search.evaluator import Outcome as Outcome
     from coevo.search.evaluator import Resources as Resources
     from coevo.search.front import Front as Front
+    from coevo.search.halving import successive_halving as successive_halving
     from coevo.search.objectives import Constraint as Constraint
     from coevo.search.objectives import Goals as Goals
     from coevo.search.objectives import Objective as Objective
@@ -61,6 +62,7 @@ _HOMES = {
     "WorkContext": "coevo.search.problem",
     "load_problem": "coevo.search.registry",
     "problem_names": "coevo.search.registry",
+    "successive_halving": "coevo.search.halving",
 }
 
 __all__ = [
@@ -89,6 +91,7 @@ __all__ = [
     "__version__",
     "load_problem",
     "problem_names",
+    "successive_halving",
 ]
 
 

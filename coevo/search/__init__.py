@@ -17,6 +17,7 @@ from coevo.search.evaluator import Evaluator as Evaluator
 from coevo.search.evaluator import Outcome as Outcome
 from coevo.search.evaluator import Resources as Resources
 from coevo.search.front import Front as Front
+from coevo.search.halving import successive_halving as successive_halving
 from coevo.search.objectives import Constraint as Constraint
 from coevo.search.objectives import Goals as Goals
 from coevo.search.objectives import Objective as Objective

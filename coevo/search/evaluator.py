@@ -65,11 +65,18 @@ class Outcome:
 
 
 class Context:
-    """What an evaluator knows of its surroundings: the device, its deadline, the prepared artefacts."""
+    """What an evaluator knows of its surroundings: the device, its deadline, its budget, the prepared artefacts."""
 
-    def __init__(self, device: str = "cpu", artifacts: Mapping[str, Path] | None = None, seed: int = 0):
+    def __init__(
+        self,
+        device: str = "cpu",
+        artifacts: Mapping[str, Path] | None = None,
+        seed: int = 0,
+        budget: float | None = None,
+    ):
         self.device = device
         self.seed = seed
+        self.budget = budget  # the stage's, in the evaluator's own unit (epochs, shots), or None
         self.deadline: float | None = None  # of time.monotonic(), or None
         self._artifacts = dict(artifacts or {})
 
@@ -89,10 +96,10 @@ class Evaluator:
     """Judges candidates in batches. Subclass it, or hand the study a plain function of one value.
 
     `id` and `version` name it in every trial; raise the version whenever the same design would get other numbers.
-    `metrics` maps each metric's name to its unit. `setup` runs once a worker; `evaluate` returns one `Outcome` a
-    candidate, in their order. `cache_key` may return a text that is equal for designs that must get equal outcomes;
-    None stands for the design's own key. `measures_device` is True where metrics are measured on the device (times,
-    energy): outcomes of another device are then never taken over from another run.
+    `metrics` maps each metric's name to its unit. `setup` runs once a worker and stage; `evaluate` returns one
+    `Outcome` a candidate, in their order. `cache_key` may return a text that is equal for designs that must get equal
+    outcomes; None stands for the design's own key. `measures_device` is True where metrics are measured on the device
+    (times, energy): outcomes of another device are then never taken over from another run.
     """
 
     id: str = ""

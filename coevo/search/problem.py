@@ -15,11 +15,13 @@ from coevo.search.space import Space
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One rung of the ladder: who judges, and which share of its designs goes on to the next rung (0 < share <= 1)."""
+    """One rung of the ladder: who judges, and which share of its designs goes on to the next rung (0 < share <= 1).
+    `budget` reaches the evaluator as `context.budget`: one evaluator may serve several rungs (`successive_halving`)."""
 
     name: str
     evaluator: Evaluator
     share: float = 1.0
+    budget: float | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.share <= 1.0:

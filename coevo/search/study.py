@@ -402,7 +402,10 @@ class Study:
             memory_gb = [need.memory_gb for need in resources]
             cpus, gpus = self._shares()
             setup = WorkerSetup(
-                stages=tuple(map(StageSetup, self._sources, [need.timeout_s for need in resources])),
+                stages=tuple(
+                    StageSetup(source, stage.evaluator.resources.timeout_s, stage.budget)
+                    for source, stage in zip(self._sources, self.stages, strict=True)
+                ),
                 artifacts=self.artifacts,
                 seed=self.seed,
                 logs=None if self._folder.is_private else self.folder / "workers",

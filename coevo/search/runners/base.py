@@ -46,10 +46,12 @@ class EvaluatorSource:
 
 @dataclass(frozen=True, slots=True)
 class StageSetup:
-    """A rung of the ladder as a worker sees it: whose evaluator, and how long one candidate may take."""
+    """A rung of the ladder as a worker sees it: whose evaluator, how long one candidate may take, and the budget that
+    `context.budget` holds there."""
 
     source: EvaluatorSource
     timeout_s: float | None = None
+    budget: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,12 +47,12 @@ class Calls:
         raised becomes an EvaluatorError.
         """
         if stage not in self._ready:
-            source = self._setup.stages[stage].source
+            source, budget = self._setup.stages[stage].source, self._setup.stages[stage].budget
             name = _describe(source)
             try:
                 evaluator = _load(source)
                 name = _name(evaluator)
-                context = Context(self._setup.device, self._setup.artifacts, self._setup.seed)
+                context = Context(self._setup.device, self._setup.artifacts, self._setup.seed, budget)
                 evaluator.setup(context)
             except (InputError, EvaluatorError, KeyboardInterrupt):
                 raise

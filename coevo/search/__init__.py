@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coevo.search.algorithms import ALGORITHMS as ALGORITHMS
+from coevo.search.algorithms import CMAES as CMAES
 from coevo.search.algorithms import NSGA2 as NSGA2
 from coevo.search.algorithms import Algorithm as Algorithm
 from coevo.search.algorithms import Exhausted as Exhausted

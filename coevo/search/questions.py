@@ -214,9 +214,18 @@ class Real:
     def _bounds(self) -> tuple[float, float]:
         return (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
 
-    def draw(self, rng: Stream) -> Any:
+    def at(self, share: float) -> Any:
+        """The answer at this share (0..1) of the range, on the scale of search."""
         low, high = self._bounds()
-        return self._answer(low + (high - low) * rng.random())
+        return self._answer(low + (high - low) * share)
+
+    def share(self, answer: Any) -> float:
+        """Where in the range an answer stands, 0..1."""
+        low, high = self._bounds()
+        return ((math.log(answer) if self.log else float(answer)) - low) / (high - low) if high > low else 0.5
+
+    def draw(self, rng: Stream) -> Any:
+        return self.at(rng.random())
 
     def vary(self, answer: Any, rng: Stream, eta: float) -> Any:
         """Polynomial mutation within the bounds (Deb and Goyal 1996; bounded form of Deb's NSGA-II code)."""

@@ -9,6 +9,7 @@ configuration alone, not on the number of workers or on who was quicker.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from coevo.errors import ConfigError
@@ -27,14 +28,16 @@ class Schedule:
         self._waits = waits
         self.lag = lag
         self.batch = _batch(stages[0])
+        batches = [_batch(stage) for stage in stages]
         # A later batch is ready when its whole range is decided, so the range and the first batch must fit in the lag.
-        self._needs = self.batch - 1 + max((_batch(stage) - 1 for stage in stages[1:]), default=0)
+        needs = self.batch - 1 + max((size - 1 for size in batches[1:]), default=0)
         far = 10_000 * self.batch
-        if self.horizon(far + self._needs) > far:
-            batches = " and ".join(f"{stage.evaluator.label} of {stage.evaluator.batch}" for stage in stages)
+        if algorithm.barrier:
+            self._refuse_straddling(stages, batches)
+        if (waits and lag < needs) if algorithm.barrier else (self.horizon(far + needs) > far):
             raise ConfigError(
-                f"batches of evaluators ({batches}) do not fit in a lag of {lag}: a design would wait for its own "
-                f"outcome. Set lag to at least {self._needs}"
+                f"batches of evaluators ({_said(stages)}) do not fit in a lag of {lag}: a design would wait for its "
+                f"own outcome. Set lag to at least {needs}"
             )
         self.asked = 0
         self.told_prefix = 0  # every trial below it was told
@@ -42,10 +45,34 @@ class Schedule:
         self._held: dict[int, Trial] = {}  # told, but not yet due to the algorithm
         self._fed = 0
 
+    def _refuse_straddling(self, stages: Sequence[Stage], batches: Sequence[int]) -> None:
+        """A batch that begins in one generation and ends in the next would wait for its own outcome, and so would one
+        of a later stage whose range ends there. Both are regular, so a whole period is looked at."""
+        generation, whole = self._algorithm.period, math.lcm(*batches)
+        far = 1_000 * whole * generation
+        for stage, size in enumerate(batches):
+            for first in range(far, far + math.lcm(whole, generation), size):
+                end = first + size
+                for before in reversed(batches[:stage]):  # whose batches must be complete up to there
+                    end = -(-end // before) * before
+                if self._algorithm.horizon(end - 1) > first:
+                    raise ConfigError(
+                        f"batches of evaluators ({_said(stages)}) do not fit in generations of {generation} of "
+                        f"algorithm {self._algorithm.name!r}: a design would wait for its own outcome. Set population "
+                        f"to a multiple of {whole}, for example {-(-generation // whole) * whole}"
+                    )
+
     def horizon(self, index: int) -> int:
         """What must be told before `index` may be asked."""
         known = self._algorithm.horizon(index)
         return max(known, index - self.lag) if self._waits else known
+
+    @property
+    def why(self) -> str:
+        """What an ask that came too early is told to do."""
+        if self._algorithm.barrier and self._algorithm.horizon(self.asked) > self.told_prefix:
+            return f"a generation of {self._algorithm.period}): tell it first"
+        return f"lag {self.lag}): tell it first, or make the study with a larger lag"
 
     def shown(self, first: int) -> int:
         """The outcomes below this index are shown by caches to the batch that begins at `first`."""
@@ -78,7 +105,15 @@ class Schedule:
 
     def warnings(self, workers: int) -> list[str]:
         """What the user should know about lag, batch and workers."""
-        if not (self._algorithm.learns or self._waits) or workers * self.batch <= self.lag + 1:
+        if self._algorithm.barrier and workers * self.batch > self._algorithm.period:
+            generation = self._algorithm.period
+            return [
+                f"{workers} workers x batches of {self.batch} exceed a generation of {generation} of algorithm "
+                f"{self._algorithm.name!r}: at most {max(generation // self.batch, 1)} of the workers have work at any "
+                f"time. Set population to at least {workers * self.batch} for all of them"
+            ]
+        bound = self._waits or (self._algorithm.learns and not self._algorithm.barrier)
+        if not bound or workers * self.batch <= self.lag + 1:
             return []
         busy = max((self.lag + 1) // self.batch, 1)
         return [
@@ -116,6 +151,10 @@ class Unordered(Schedule):
 
     def warnings(self, workers: int) -> list[str]:
         return []
+
+
+def _said(stages: Sequence[Stage]) -> str:
+    return " and ".join(f"{stage.evaluator.label} of {stage.evaluator.batch}" for stage in stages)
 
 
 def _batch(stage: Stage) -> int:

@@ -147,6 +147,14 @@ class Space:
             reasons,
         )
 
+    def design_from(self, choose: Chooser, origin: Origin) -> Design | None:
+        """The design with these answers, None where it is not valid."""
+        grown = self.grow(choose, origin)
+        if grown.refusal is not None:
+            return None
+        self._latest = grown
+        return grown.design
+
     def child(
         self, rng: Stream, variation: Variation, mother: Design, father: Design | None, origin: Origin
     ) -> Design | None:

@@ -184,13 +184,14 @@ class Study:
         """The next design to evaluate; None where the space is used up. It is stored with the next `tell`: a driver
         that dies before asks the same design again, because `ask` follows from what was told.
 
-        InputError where its turn has not come: `lag` says how many outcomes may be outstanding.
+        InputError where its turn has not come: `lag`, or the algorithm's generation, says how many outcomes may be
+        outstanding.
         """
         self.prepare()
         if not self._schedule.may_ask(self.asked + 1):
             raise InputError(
                 f"design {self.asked} needs the outcome of trial {self._schedule.told_prefix}, which was not "
-                f"told yet (lag {self.lag}): tell it first, or make the study with a larger lag"
+                f"told yet ({self._schedule.why}"
             )
         return self._ask()
 

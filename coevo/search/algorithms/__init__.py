@@ -9,13 +9,14 @@ from typing import Any
 from coevo.errors import unknown_name
 from coevo.search.algorithms.base import Algorithm as Algorithm
 from coevo.search.algorithms.base import Exhausted as Exhausted
+from coevo.search.algorithms.cmaes import CMAES as CMAES
 from coevo.search.algorithms.exhaustive import Exhaustive as Exhaustive
 from coevo.search.algorithms.nsga2 import NSGA2 as NSGA2
 from coevo.search.algorithms.random import RandomSearch as RandomSearch
 from coevo.search.algorithms.regularized import RegularizedEvolution as RegularizedEvolution
 
 ALGORITHMS: dict[str, type[Algorithm]] = {
-    kind.name: kind for kind in (NSGA2, RegularizedEvolution, RandomSearch, Exhaustive)
+    kind.name: kind for kind in (NSGA2, CMAES, RegularizedEvolution, RandomSearch, Exhaustive)
 }
 
 

@@ -60,6 +60,11 @@ class Algorithm:
         """`ask(i)` sees the outcomes 0..horizon(i)-1."""
         return max(0, i - self.lag) if self.learns else 0
 
+    @property
+    def period(self) -> int:
+        """horizon(i + period) is horizon(i) + period, from some i on: the size of a generation where there is one."""
+        return 1
+
     def ask(self, i: int) -> Design | Exhausted:
         raise NotImplementedError
 

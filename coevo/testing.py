@@ -117,7 +117,7 @@ def check_evaluator(
         evaluator = FunctionEvaluator(evaluator, {str(name): "" for name in names})
     assert evaluator.id, f"{type(evaluator).__name__} has no id"
     assert evaluator.metrics, f"{evaluator.label} declares no metrics"
-    context = Context(artifacts=artifacts, seed=seed)
+    context = Context(artifacts=artifacts, seed=seed, label=evaluator.label)
     evaluator.setup(context)
     with tempfile.TemporaryDirectory(prefix="coevo-check-") as folder:
         candidates = [

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from coevo.errors import ConfigError, EvaluatorError
+from coevo.search.memo import Compute, ComputeMany, MemoTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class Outcome:
 
 
 class Context:
-    """What an evaluator knows of its surroundings: the device, its deadline, its budget, the prepared artefacts."""
+    """What an evaluator knows of its surroundings: the device, its deadline, its budget, the prepared artefacts, and
+    the results of inner computations. `label` is the evaluator's; `table` holds the inner results of its process."""
 
     def __init__(
         self,
@@ -73,12 +75,17 @@ class Context:
         artifacts: Mapping[str, Path] | None = None,
         seed: int = 0,
         budget: float | None = None,
+        label: str = "",
+        table: MemoTable | None = None,
     ):
         self.device = device
         self.seed = seed
         self.budget = budget  # the stage's, in the evaluator's own unit (epochs, shots), or None
         self.deadline: float | None = None  # of time.monotonic(), or None
         self._artifacts = dict(artifacts or {})
+        # The stages of successive halving share an evaluator: what it finds within one budget is not for another.
+        self._label = label if budget is None else f"{label} at budget {budget}"
+        self._table = table if table is not None else MemoTable()
 
     def artifact(self, name: str) -> Path:
         """The file that `prepare` made under this name; EvaluatorError names what there is."""
@@ -86,6 +93,26 @@ class Context:
             have = ", ".join(sorted(self._artifacts)) or "none"
             raise EvaluatorError(f"no prepared artefact is called {name!r}; prepared: {have}")
         return self._artifacts[name]
+
+    def memo(self, key: Any, compute: Compute) -> Any:
+        """The result of an inner computation, such as the best mapping of one layer on one slice of an accelerator:
+        computed once a study by `compute(seed)`, whoever asks first, and handed to every worker.
+
+        The seed follows from the study's seed, this evaluator's id, version and budget, and the key. The result must
+        follow from the key and that seed alone: whatever else it depends on (sizes, options) belongs into the key.
+        Key and result are JSON; arrays come back as lists, tuples too. EvaluatorError for what JSON cannot hold (NaN,
+        infinities, sets, objects), for a result of more than 2**20 characters, and for a computation that asks for
+        its own key. What `compute` raises passes, and nothing is kept of it.
+        """
+        return self.memo_many([key], lambda positions, seeds: [compute(seeds[0])])[0]
+
+    def memo_many(self, keys: Sequence[Any], compute: ComputeMany) -> list[Any]:
+        """The results of several inner computations, in the order of the keys; see `memo`.
+
+        `compute(positions, seeds)` is called once for those that are missing, so that they can be searched side by
+        side; it returns one result for each, and none of them may depend on which others are missing.
+        """
+        return self._table.ask(self._label, self.seed, keys, compute)
 
     def seconds_left(self) -> float | None:
         """Seconds until the deadline, or None where there is none."""

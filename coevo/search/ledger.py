@@ -18,6 +18,7 @@ from coevo.search.design import Design, Origin
 from coevo.search.evaluator import Candidate, Outcome
 from coevo.search.folder import RunFolder, sync
 from coevo.search.front import Archive
+from coevo.search.memo_book import MemoBook
 from coevo.search.objectives import Goals, Score, judge
 from coevo.search.problem import Stage
 from coevo.search.promotion import Ladder
@@ -64,6 +65,7 @@ class Ledger:
         batches = [stage.evaluator.batch for stage in stages]
         self.ladder = Ladder([stage.share for stage in stages], batches, in_order=in_order)
         self.archive = Archive(self.ladder.last)
+        self.memo = MemoBook()
         self.open: dict[int, Open] = {}
         self.queue: deque[Design] = deque()  # enqueued and not asked yet
         self.told = self.failed = self.infeasible = 0
@@ -81,6 +83,7 @@ class Ledger:
         """Keeps its records in this folder from now on, and recalls those that are there."""
         self._folder = folder
         self._designs_folder = folder.path / "designs"
+        self.memo.attach(folder.store.append_memo)
         collecting = gc.isenabled()
         gc.disable()  # a hundred thousand rows make many objects and no cycles
         try:
@@ -286,6 +289,8 @@ class Ledger:
             elif row.kind == "enqueued":
                 design = Design.from_json({"space": self.space.id, **row.body})
                 self.queue.append(Design(design.space, design.answers, Origin("enqueued")))
+            elif row.kind == "memo" and row.key is not None:
+                self.memo.recall((row.key, row.content))
             elif row.kind == "prepared":
                 self.prepared = row.body["artifacts"]
             elif row.kind == "started":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from coevo.errors import CorruptRun
 from coevo.search.design import Design
@@ -28,6 +29,23 @@ def design_of(space: str, row: Row) -> Design:
     if row.key is None or not line_break:
         raise CorruptRun(f"event {row.sequence} asks a design without a key or without answers")
     return Design.stored(space, content, row.key, origin)
+
+
+class InnerResult(NamedTuple):
+    """What an evaluator (`id@version`) computed for a key, once and for all designs (`Context.memo`)."""
+
+    evaluator: str
+    key: Any
+    value: Any
+
+
+def inner_result_of(row: Row) -> InnerResult:
+    """The inner result of a "memo" row."""
+    try:
+        label, _, key = (row.key or "").rpartition("\n")  # JSON text has no line break of its own
+        return InnerResult(label, json.loads(key), json.loads(row.content))
+    except ValueError as problem:
+        raise CorruptRun(f"event {row.sequence} holds an inner result that cannot be read ({problem})") from None
 
 
 def told_body(trial: Trial, folder: Path | None, cache_key: str | None) -> dict[str, Any]:

@@ -53,6 +53,10 @@ class Run:
         """Every told trial in the order of the indices."""
         return records.trials_of(self.rows(), self.space_id, self.goals, self.path, self.stages)
 
+    def memo(self) -> Iterator[records.InnerResult]:
+        """The results of inner computations (`Context.memo`), in the order in which they came."""
+        return (records.inner_result_of(row) for row in self.rows() if row.kind == "memo")
+
     def front(self) -> Front:
         archive = Archive(len(self.stages) - 1)
         for trial in self.trials():

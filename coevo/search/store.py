@@ -41,10 +41,12 @@ _dumps = encoder(ensure_ascii=False)
 
 
 class Row(NamedTuple):
-    """One event: `kind` is "started", "asked", "told", "prepared", "note" or "finished"; `trial` its index or None.
+    """One event: `kind` is "started", "asked", "told", "staged", "memo", "prepared", "note" or "finished"; `trial` its
+    index or None.
 
     An "asked" row has the design's `key`, and in `content` the canonical text of its answers with, before a line break,
-    its origin; the content of every other row is a JSON object, which `body` reads.
+    its origin. A "memo" row has in `key` the evaluator's label, a line break and the key as canonical JSON, and in
+    `content` the result as JSON. The content of every other row is a JSON object, which `body` reads.
     """
 
     sequence: int
@@ -114,6 +116,10 @@ class Store:
     def append_asked(self, trial: int, key: str, content: str) -> None:
         """Adds an "asked" event; `commit` makes it durable."""
         self._pending.append(("asked", trial, time.time(), key, content))
+
+    def append_memo(self, entry: tuple[str, str]) -> None:
+        """Adds a "memo" event; `commit` makes it durable."""
+        self._pending.append(("memo", None, time.time(), *entry))
 
     def commit(self) -> None:
         """Writes what was appended in one transaction. When it returns, the events survive the driver's death."""

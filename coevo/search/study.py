@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from coevo.search.events import Asked, Event, Finished, Note, Prepared, Progress
 from coevo.search.folder import RunFolder, holds_events
 from coevo.search.front import Front
 from coevo.search.ledger import Ledger
+from coevo.search.memo_book import MemoCounts
 from coevo.search.objectives import Constraint
 from coevo.search.problem import Problem
 from coevo.search.runners import make_runner
@@ -44,7 +45,8 @@ class Study:
     was told by then, nobody waits, and the designs depend on who was quicker; the store keeps what each ask had seen.
     `warm_start` is the folder of another run of this problem: its trials are told first, and count as trials of this
     study. `enqueue` holds designs, answers by name, folders of exported designs, and run folders (their fronts): they
-    are evaluated first. `settings` is merged into run.toml.
+    are evaluated first. `settings` is merged into run.toml. `memo=False` has every inner result (`Context.memo`)
+    computed anew: the slow reference that a search with them must equal.
 
     Raises InputError (ConfigError, UnknownName, RunFolderError...) before anything is written where the input is wrong.
     """
@@ -68,6 +70,7 @@ class Study:
         folder: Path | str | None = None,
         durability: str = "normal",
         settings: Mapping[str, Any] | None = None,
+        memo: bool = True,
     ):
         self.seed, self.lag = _whole("seed", seed, 0), _whole("lag", lag, 0)
         self.workers = _whole("workers", workers, 1)
@@ -92,7 +95,8 @@ class Study:
         self._listeners: list[Callable[[Event], Any]] = []
         self._artifacts: dict[str, Path] | None = None
         self._exhausted: Exhausted | None = None
-        self._stop = self._said_all_failed = False
+        self._stop = self._said_all_failed = self._said_conflict = False
+        self._remember = memo
         self._began: float | None = None
         device = environment.short(environment.cpu_fingerprint())
         self._ledger = Ledger(
@@ -154,6 +158,11 @@ class Study:
     def cost_s(self) -> float:
         """Evaluator seconds, summed over workers."""
         return self._ledger.cost_s
+
+    @property
+    def memo(self) -> MemoCounts:
+        """How often inner results were asked for, and how many there are."""
+        return replace(self._ledger.memo.counts)
 
     def listen(self, listener: Callable[[Event], Any]) -> None:
         """Have `listener` called with every event from now on, in the driver's thread."""
@@ -413,8 +422,9 @@ class Study:
                 cpus=cpus,
                 memory_gb=None if None in memory_gb else max(filter(None, memory_gb), default=None),
                 gpus=gpus,
+                memo=self._remember,
             )
-            self._runner.start(setup)
+            self._runner.start(setup, self._ledger.memo if self._remember else None)
             self._runner_started = True
         self._tasks += 1
         self._runner.submit(Task(self._tasks, tuple(batch), stage))
@@ -447,6 +457,9 @@ class Study:
         if self._listeners:
             for trial in trials:
                 self._emit(Staged(trial) if trial.index in self._ledger.open else Told(trial))
+        if self._ledger.memo.conflict is not None and not self._said_conflict:
+            self._said_conflict = True
+            self._note("warning", self._ledger.memo.conflict)
         if self.failed == self.told >= EARLY_FAILURES and trials and not self._said_all_failed:
             self._said_all_failed = True
             self._note(
@@ -475,6 +488,8 @@ class Study:
         body = {"reason": reason, "told": self.told, "seconds": round(seconds, 3)}
         if found:
             body["agreements"] = [str(agreement) for agreement in found]
+        if self.memo.entries:
+            body["memo"] = details["memo"] = asdict(self.memo)
         self._folder.store.append("finished", None, body)
         self._folder.store.commit()
         self._emit(Finished(reason, self.told, seconds, details))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from coevo.errors import CoevoError, InputError
-from coevo.search import records, store
+from coevo.search import memo, records, store
 from coevo.search.design import Design
 from coevo.search.export import DESIGN, MEASUREMENTS, SUMS, listed_files
 from coevo.search.folder import sha256
@@ -132,6 +132,7 @@ def verify_run(folder: Path | str, trust: bool = False, problem: Problem | None 
     try:
         _check_designs(run, problem, verdict)
         _check_artifacts(run, verdict)
+        _check_memo(run, verdict)
         check_prepared(run.path, run.prepared.get("artifacts", {}))
     except CoevoError as error:
         verdict.problems.append(str(error))
@@ -168,6 +169,29 @@ def _check_designs(run: Run, problem: Problem | None, verdict: Verdict) -> None:
                 wrong.append(f"design {row.trial}: {error}")
     verdict.take(wrong)
     verdict.checked.append(f"{asked} designs" + ("" if problem is None else f", rebuilt by space {problem.space.id}"))
+
+
+def _check_memo(run: Run, verdict: Verdict) -> None:
+    wrong: list[str] = []
+    seen: dict[str, int] = {}
+    for row in run.rows():
+        if row.kind != "memo" or row.key is None:
+            continue
+        try:
+            result = records.inner_result_of(row)
+        except CoevoError as error:
+            wrong.append(str(error))
+            continue
+        what = f"event {row.sequence}, {memo.shown(row.key)}"
+        if memo.name_of(result.evaluator, result.key) != row.key:
+            wrong.append(f"{what}: the key is not written as canonical JSON")
+        if result.evaluator.partition(" at budget ")[0] not in run.config["recorded"]["evaluators"]:
+            wrong.append(f"{what}: {result.evaluator!r} is no evaluator of this run")
+        if seen.setdefault(row.key, row.sequence) != row.sequence:
+            wrong.append(f"{what} repeats event {seen[row.key]}")
+    verdict.take(wrong)
+    if seen:
+        verdict.checked.append(f"{len(seen)} inner results")
 
 
 def _check_artifacts(run: Run, verdict: Verdict) -> None:

@@ -23,8 +23,8 @@ from coevo.errors import CoevoError, EvaluatorError
 from coevo.search.evaluator import Candidate, Outcome
 from coevo.search.folder import sha256
 from coevo.search.runners.calls import Calls, one_line
-from coevo.search.runners.wire import RAISED, READY, dump, load, unframed, unpack
-from coevo.search.runners.worker import answer, limit_memory, read, unusable
+from coevo.search.runners.wire import READY, dump, load, unframed, unpack
+from coevo.search.runners.worker import answer, limit_memory, read, unloadable, unusable
 
 Files = list[tuple[str, bytes]]  # relative POSIX path and content; a lone "" is the file itself
 
@@ -77,11 +77,12 @@ class Actor:
         `sent` has the files of earlier stages, for an actor that cannot see those.
         """
         try:
-            stage, rows = load(unframed(payload))
+            stage, rows, entries = load(unframed(payload))
             candidates = unpack(rows)
         except Exception as error:
             traceback.print_exception(error)
-            return dump((RAISED, 0.0, f"the design cannot be loaded in a worker process: {one_line(error)}")), {}
+            return unloadable(error), {}
+        self._calls.memo.learn(entries)
         if self._shares:
             return answer(self._calls, stage, candidates, traceback.print_exception), {}
         return self._apart(stage, candidates, sent)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from coevo.search.evaluator import Candidate, Evaluator, Outcome
+from coevo.search.memo_book import MemoBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class WorkerSetup:
     `logs` is a folder for the workers' standard output, or None to inherit. `cpus` is how many threads the numerical
     libraries of a worker may take; it is fixed so that no outcome depends on how many workers share the machine.
     A worker that wants more data than `memory_gb` gets a MemoryError, which fails its candidate. `gpus` is what a
-    runner that shares out GPUs gives each worker.
+    runner that shares out GPUs gives each worker. `memo=False` has inner results computed anew whenever they are asked
+    for.
     """
 
     stages: tuple[StageSetup, ...]
@@ -73,6 +75,7 @@ class WorkerSetup:
     cpus: int = 1
     memory_gb: float | None = None
     gpus: float = 0.0
+    memo: bool = True
 
 
 class Runner(Protocol):
@@ -85,6 +88,9 @@ class Runner(Protocol):
     loses its worker twice fails. `close` ends every worker; it may be called twice, and `kill=True` does not wait for
     running evaluations.
 
+    `memo` is the driver's book of inner results (a new one where none is given): every worker has a reader of it, is
+    sent what that owes with each task, and returns with its answer, also where that is an exception, what it computed.
+
     A runner may also have `connect(cpus, gpus)`, which the study calls before it prepares anything, so that a cluster
     that is absent or too small is refused before it costs anything; `note`, a warning that the study passes on; and
     `spec`, the text that `make_runner` makes it from, where that is more than its name.
@@ -93,7 +99,7 @@ class Runner(Protocol):
     name: str
     workers: int
 
-    def start(self, setup: WorkerSetup) -> None: ...
+    def start(self, setup: WorkerSetup, memo: MemoBook | None = None) -> None: ...
 
     def room(self) -> int:
         """How many more tasks it wants now."""

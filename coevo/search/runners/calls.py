@@ -9,6 +9,7 @@ from typing import Any
 
 from coevo.errors import EvaluatorError, InputError
 from coevo.search.evaluator import Candidate, Context, Evaluator, Outcome, as_evaluator, as_outcome
+from coevo.search.memo import MemoTable
 from coevo.search.runners.base import EvaluatorSource, WorkerSetup
 
 LONGEST_REASON = 500  # characters of an exception's message that go into a trial; the log holds the whole
@@ -34,10 +35,12 @@ def one_line(error: BaseException) -> str:
 
 
 class Calls:
-    """The evaluators of a setup's stages in one process: each set up once, when it is first needed."""
+    """The evaluators of a setup's stages in one process: each set up once, when it is first needed. `memo` has the
+    inner results that are known here."""
 
     def __init__(self, setup: WorkerSetup):
         self._setup = setup
+        self.memo = MemoTable(setup.memo)
         self._ready: dict[int, tuple[Evaluator, Context]] = {}
 
     def set_up(self, stage: int) -> tuple[Evaluator, Context]:
@@ -52,7 +55,8 @@ class Calls:
             try:
                 evaluator = _load(source)
                 name = _name(evaluator)
-                context = Context(self._setup.device, self._setup.artifacts, self._setup.seed, budget)
+                setup = self._setup
+                context = Context(setup.device, setup.artifacts, setup.seed, budget, evaluator.label, self.memo)
                 evaluator.setup(context)
             except (InputError, EvaluatorError, KeyboardInterrupt):
                 raise

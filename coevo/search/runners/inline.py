@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from coevo.errors import EvaluatorError
+from coevo.search.memo_book import MemoBook
 from coevo.search.runners.base import Done, Task, WorkerSetup
 from coevo.search.runners.calls import Calls, Raised
 from coevo.search.runners.jobs import Job
@@ -30,12 +31,13 @@ class InlineRunner:
         self._setup: WorkerSetup | None = None
         self._tasks: deque[Task] = deque()
 
-    def start(self, setup: WorkerSetup) -> None:
+    def start(self, setup: WorkerSetup, memo: MemoBook | None = None) -> None:
         if self._calls is not None:
             raise EvaluatorError("this runner is started already; close it before starting it again")
         calls = Calls(setup)
         calls.set_up(0)
         self._calls, self._setup = calls, setup
+        self._memo = (memo or MemoBook()).reader()
 
     def room(self) -> int:
         return 0 if self._tasks or self._calls is None else 1
@@ -62,7 +64,10 @@ class InlineRunner:
 
     def _run(self, job: Job) -> list[Job]:
         assert self._calls is not None
+        self._calls.memo.learn(self._memo.owed())
+        self._memo.sent()
         answer, seconds = self._calls.call(job.batch.task.stage, job.candidates)
+        self._memo.take(self._calls.memo.drain())
         if isinstance(answer, Raised):
             self._log(answer.error)
             return job.raised(answer.reason, seconds)[::-1]  # popped from the end, so run in their order

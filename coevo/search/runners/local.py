@@ -12,6 +12,7 @@ from math import inf
 
 import coevo.errors
 from coevo.errors import CoevoError, ConfigError, EvaluatorError
+from coevo.search.memo_book import MemoBook
 from coevo.search.runners import wire
 from coevo.search.runners.base import Done, Task, WorkerSetup
 from coevo.search.runners.calls import one_line
@@ -43,7 +44,7 @@ class LocalRunner:
         # For a driver that ends without `close`: workers notice that by themselves, this only makes it tidy.
         self._tidy = weakref.finalize(self, _end_all, self._processes, os.getpid())
 
-    def start(self, setup: WorkerSetup) -> None:
+    def start(self, setup: WorkerSetup, memo: MemoBook | None = None) -> None:
         if self._setup is not None:
             raise EvaluatorError("this runner is started already; close it before starting it again")
         try:
@@ -54,6 +55,7 @@ class LocalRunner:
                 "Open files, locks and devices in its setup(), or give it by name"
             ) from error
         self._setup = setup
+        self._memo = memo or MemoBook()
         self._limited = any(stage.timeout_s is not None for stage in setup.stages)
         self._selector = selectors.DefaultSelector()
         self._queue: deque[Job] = deque()
@@ -152,7 +154,7 @@ class LocalRunner:
 
     def _spawn(self, number: int) -> None:
         assert self._setup is not None
-        process = WorkerProcess(number, self._setup.logs, self._setup.cpus)
+        process = WorkerProcess(number, self._setup.logs, self._setup.cpus, self._memo.reader())
         self._processes.append(process)
         self._selector.register(process.link, selectors.EVENT_READ, process)
         process.link.send(self._greeting)
@@ -165,13 +167,14 @@ class LocalRunner:
 
     def _hand_out(self) -> None:
         while self._queue and self._idle:
-            job = self._queue.popleft()
+            job, process = self._queue.popleft(), self._idle[0]
             try:
-                message = wire.dump((job.batch.task.stage, wire.pack(job.candidates)))
+                message = wire.dump((job.batch.task.stage, wire.pack(job.candidates), process.memo.owed()))
             except Exception as error:
                 self._after(job, job.raised(f"the design cannot be sent to a worker process: {one_line(error)}", 0.0))
                 continue
-            process = self._idle.popleft()
+            self._idle.popleft()
+            process.memo.sent()
             process.job, process.busy_since = job, time.monotonic()
             process.link.send(message)
             if process.link.unsent:
@@ -197,7 +200,7 @@ class LocalRunner:
             kind, *said = wire.load(message)
             outcomes = wire.unpack_outcomes(said[1]) if kind == wire.ANSWERED else []
         except Exception as error:  # a class that the worker can import and the driver cannot
-            kind, said = wire.RAISED, [0.0, f"the outcome cannot be read by the driver: {one_line(error)}"]
+            kind, said = wire.RAISED, [0.0, f"the outcome cannot be read by the driver: {one_line(error)}", None]
         if kind == wire.UNUSABLE:
             raise self._unusable(process, *said)
         self._idle.append(process)
@@ -206,7 +209,8 @@ class LocalRunner:
             return
         assert job is not None
         self._idle_deaths[process.number] = 0
-        seconds, reason = said
+        seconds, reason, found = said
+        process.memo.take(found)
         if kind == wire.ANSWERED:
             job.answered(outcomes, seconds)
             self._after(job, [])

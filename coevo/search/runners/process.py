@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from coevo.errors import EvaluatorError
+from coevo.search.memo_book import MemoReader
 from coevo.search.runners.jobs import Job
 from coevo.search.runners.wire import DriverEnd
 
@@ -26,10 +27,12 @@ THREADS = (
 
 
 class WorkerProcess:
-    """One process. `ready` once its evaluator is set up; `job` is what it works on, since `busy_since`."""
+    """One process. `ready` once its evaluator is set up; `job` is what it works on, since `busy_since`; `memo` knows
+    which inner results it has got."""
 
-    def __init__(self, number: int, logs: Path | None, cpus: int):
+    def __init__(self, number: int, logs: Path | None, cpus: int, memo: MemoReader):
         self.number = number
+        self.memo = memo
         self.log = None if logs is None else logs / f"worker-{number}.log"
         self.ready = False
         self.job: Job | None = None

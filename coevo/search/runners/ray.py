@@ -15,6 +15,7 @@ from typing import Any
 import coevo.errors
 from coevo.errors import CoevoError, ConfigError, EvaluatorError
 from coevo.search.folder import sha256
+from coevo.search.memo_book import MemoBook, MemoReader
 from coevo.search.runners import wire
 from coevo.search.runners.actor import Actor, packed, placed
 from coevo.search.runners.base import Done, Task, WorkerSetup
@@ -44,10 +45,10 @@ class Call:
 class Seat:
     """One actor: its calls in their order, and since when the first of them runs."""
 
-    __slots__ = ("calls", "handle", "number", "pid", "ready", "shares", "since")
+    __slots__ = ("calls", "handle", "memo", "number", "pid", "ready", "shares", "since")
 
-    def __init__(self, number: int, handle: Any):
-        self.number, self.handle = number, handle
+    def __init__(self, number: int, handle: Any, memo: MemoReader):
+        self.number, self.handle, self.memo = number, handle, memo
         self.pid = 0
         self.ready = False
         self.shares = True  # sees the driver's files
@@ -109,7 +110,7 @@ class RayRunner:
             raise
         self._cluster = cluster
 
-    def start(self, setup: WorkerSetup) -> None:
+    def start(self, setup: WorkerSetup, memo: MemoBook | None = None) -> None:
         if self._setup is not None:
             raise EvaluatorError("this runner is started already; close it before starting it again")
         try:
@@ -133,6 +134,7 @@ class RayRunner:
         self._artifacts = {name: (str(path), sha256(path)) for name, path in setup.artifacts.items()}
         self._probe = _probe(setup.logs)
         self._setup = setup
+        self._memo = memo or MemoBook()
         self._put: dict[str, Any] = {}
         self._queue: deque[Job] = deque()
         self._alone: set[Job] = set()
@@ -194,7 +196,7 @@ class RayRunner:
 
     def _spawn(self, number: int) -> None:
         assert self._setup is not None
-        seat = Seat(number, self._class.remote(number))
+        seat = Seat(number, self._class.remote(number), self._memo.reader())
         logs = None if self._setup.logs is None else str(self._setup.logs)
         seat.add(Call(seat.handle.begin.remote(import_path(), self._probe, logs, self._artifacts), BEGIN))
         self._seats.append(seat)
@@ -274,7 +276,7 @@ class RayRunner:
         try:
             answer = self._ray.get(call.reference)
         except self._ray.exceptions.RayTaskError as error:  # Ray could not send the answer, or the call was interrupted
-            answer = wire.dump((wire.RAISED, 0.0, one_line(error.cause or error))), {}
+            answer = wire.dump((wire.RAISED, 0.0, one_line(error.cause or error), None)), {}
             if call.kind in (BEGIN, SET_UP):
                 self._replace(seat, renew=False)
                 raise EvaluatorError(
@@ -303,13 +305,14 @@ class RayRunner:
             kind, *said = wire.load(wire.unframed(message))
             outcomes = wire.unpack_outcomes(said[1]) if kind == wire.ANSWERED else []
         except Exception as error:  # a class that the worker can import and the driver cannot
-            kind, said = wire.RAISED, [0.0, f"the outcome cannot be read by the driver: {one_line(error)}"]
+            kind, said = wire.RAISED, [0.0, f"the outcome cannot be read by the driver: {one_line(error)}", None]
         if kind == wire.UNUSABLE:
             raise self._unusable(seat, *said)
         if job is None:
             return
         self._idle_deaths[seat.number] = 0
-        seconds, reason = said
+        seconds, reason, found = said
+        seat.memo.take(found)
         self._call_s = seconds if self._call_s == inf else 0.8 * self._call_s + 0.2 * seconds
         if kind != wire.ANSWERED:
             self._after(job, job.raised(reason, seconds))
@@ -376,11 +379,12 @@ class RayRunner:
 
     def _send(self, seat: Seat, job: Job) -> None:
         try:
-            message = wire.dump((job.batch.task.stage, wire.pack(job.candidates)))
+            message = wire.dump((job.batch.task.stage, wire.pack(job.candidates), seat.memo.owed()))
             sent = {} if seat.shares else _earlier(job)
         except Exception as error:
             self._after(job, job.raised(f"the design cannot be sent to a worker process: {one_line(error)}", 0.0))
             return
+        seat.memo.sent()
         seat.add(Call(seat.handle.work.remote(message, sent), WORK, job))
 
     def _ship(self, names: Sequence[str]) -> dict[str, tuple[str, list[Any]]]:

@@ -1,9 +1,9 @@
 """Messages between the driver and its worker processes: cloudpickle in memory, each framed by its length.
 
-Driver to worker: (`sys.path`, whether output is logged); the WorkerSetup; then (stage, `pack`ed candidates), or None
-to end.
-Worker to driver: READY, or (UNUSABLE, error class, message); then (ANSWERED, seconds, outcomes) or
-(RAISED, seconds, reason) for each message of candidates.
+Driver to worker: (`sys.path`, whether output is logged); the WorkerSetup; then (stage, `pack`ed candidates, inner
+results that it has not got), or None to end.
+Worker to driver: READY, or (UNUSABLE, error class, message); then (ANSWERED, seconds, outcomes, inner results found) or
+(RAISED, seconds, reason, inner results found) for each message of candidates.
 """
 
 from __future__ import annotations

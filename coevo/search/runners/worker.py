@@ -23,6 +23,7 @@ from typing import NoReturn
 import coevo.errors
 from coevo.errors import CoevoError, EvaluatorError
 from coevo.search.evaluator import Candidate, Outcome
+from coevo.search.memo import Found
 from coevo.search.runners.base import WorkerSetup
 from coevo.search.runners.calls import Calls, Raised, one_line
 from coevo.search.runners.wire import (
@@ -94,13 +95,19 @@ def _serve(end: WorkerEnd, calls: Calls, log: Callable[[BaseException], None]) -
             message = load(payload)
             if message is None:
                 return
-            stage, rows = message
+            stage, rows, entries = message
             candidates = unpack(rows)
         except Exception as error:
             log(error)
-            end.send(dump((RAISED, 0.0, f"the design cannot be loaded in a worker process: {one_line(error)}")))
+            end.send(unloadable(error))
             continue
+        calls.memo.learn(entries)
         end.send(answer(calls, stage, candidates, log))
+
+
+def unloadable(error: Exception) -> bytes:
+    """The framed message that says so of a design."""
+    return dump((RAISED, 0.0, f"the design cannot be loaded in a worker process: {one_line(error)}", None))
 
 
 def answer(
@@ -118,8 +125,8 @@ def answer(
         return unusable(error, log)
     if isinstance(outcomes, Raised):
         log(outcomes.error)
-        return dump((RAISED, seconds, outcomes.reason))
-    return _framed(collect(outcomes), seconds)
+        return dump((RAISED, seconds, outcomes.reason, calls.memo.drain()))
+    return _framed(collect(outcomes), seconds, calls.memo.drain())
 
 
 def unusable(error: CoevoError, log: Callable[[BaseException], object]) -> bytes:
@@ -128,12 +135,12 @@ def unusable(error: CoevoError, log: Callable[[BaseException], object]) -> bytes
     return dump((UNUSABLE, _public_class(error), str(error)))
 
 
-def _framed(outcomes: list[Outcome], seconds: float) -> bytes:
+def _framed(outcomes: list[Outcome], seconds: float, found: Found | None) -> bytes:
     try:
-        return dump((ANSWERED, seconds, pack_outcomes(outcomes)))
+        return dump((ANSWERED, seconds, pack_outcomes(outcomes), found))
     except Exception:
         sendable = [_sendable(outcome) for outcome in outcomes]
-        return dump((ANSWERED, seconds, pack_outcomes(sendable)))
+        return dump((ANSWERED, seconds, pack_outcomes(sendable), found))
 
 
 def _sendable(outcome: Outcome) -> Outcome:

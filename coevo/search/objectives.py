@@ -32,10 +32,14 @@ class Constraint:
     bound: float
     hard: bool = True
 
-    def violation(self, value: float) -> float:
-        """How far `value` is beyond the bound, relative to max(|bound|, 1); 0 where it holds."""
+    def beyond(self, value: float) -> float:
+        """How far `value` is beyond the bound, relative to max(|bound|, 1); at most 0 where it holds."""
         over = value - self.bound if self.comparison == "<=" else self.bound - value
-        return max(over, 0.0) / max(abs(self.bound), 1.0)
+        return over / max(abs(self.bound), 1.0)
+
+    def violation(self, value: float) -> float:
+        """`beyond`, and 0 where the bound holds."""
+        return max(self.beyond(value), 0.0)
 
     @classmethod
     def parse(cls, metric: str, text: str) -> Constraint:

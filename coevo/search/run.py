@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coevo.errors import InputError, RunFolderError
 from coevo.search import folder as folders
@@ -12,7 +13,11 @@ from coevo.search import records, store
 from coevo.search.front import Archive, Front
 from coevo.search.objectives import Goals
 from coevo.search.problem import Problem
+from coevo.search.tables.history import History
 from coevo.search.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class Run:
@@ -62,6 +67,26 @@ class Run:
         for trial in self.trials():
             archive.add(trial)
         return Front(self.goals, archive.trials)
+
+    @property
+    def history(self) -> History:
+        """What is recorded up to now, to be read more than once: later events of a running study stay out of it."""
+        database = store.open_for_reading(self.path / store.FILE)
+        try:
+            last = store.last_sequence(database)
+        finally:
+            database.close()
+
+        def rows() -> Iterator[store.Row]:
+            return takewhile(lambda row: row.sequence <= last, self.rows())
+
+        return History(rows, self.space_id, self.goals, tuple(self.stages), self.path)
+
+    def dataframe(self) -> pandas.DataFrame:
+        """Every told trial as a row of a pandas frame (`coevo.search.tables.frame` says what stands where)."""
+        from coevo.search.tables.frame import dataframe
+
+        return dataframe(self.history)
 
     def find(self, key: str) -> Trial:
         """The trial whose key begins with `key` (at least 4 digits); InputError where none or several do."""

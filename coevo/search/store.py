@@ -191,6 +191,14 @@ def read_rows(database: sqlite3.Connection) -> Iterator[Row]:
         raise CorruptRun(f"{FILE}: the event after number {sequence} cannot be read ({problem})") from None
 
 
+def last_sequence(database: sqlite3.Connection) -> int:
+    """The number of the latest event; 0 where there is none."""
+    try:
+        return int(database.execute("SELECT coalesce(max(sequence), 0) FROM event").fetchone()[0])
+    except sqlite3.DatabaseError as problem:
+        raise CorruptRun(f"{FILE} cannot be read ({problem})") from None
+
+
 def check_format(version: int, path: Path | None) -> None:
     """Refuses a study file from a newer coevo, and one that is none."""
     where = path.parent if path is not None else "this study"

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coevo.errors import ConfigError, InputError
-from coevo.search import environment, preparation, records
+from coevo.search import environment, preparation
 from coevo.search.agreement import Agreement, agreements
 from coevo.search.algorithms import Algorithm, Exhausted, make_algorithm
 from coevo.search.cache import OutcomeCache
@@ -29,8 +29,12 @@ from coevo.search.runners.base import Done, Runner, StageSetup, Task, WorkerSetu
 from coevo.search.schedule import Schedule, Unordered
 from coevo.search.space import Space
 from coevo.search.subject import Judge, settle
+from coevo.search.tables.history import History
 from coevo.search.trial import Trial
 from coevo.search.warm_start import Source, WarmStart, gather, take_prepared
+
+if TYPE_CHECKING:
+    import pandas
 
 EARLY_FAILURES = 20  # this many failures before the first success earn a warning
 
@@ -174,9 +178,19 @@ class Study:
 
     def trials(self) -> Iterator[Trial]:
         """Every told trial in the order of the indices, read from the store."""
+        return self._history.trials()
+
+    def dataframe(self) -> pandas.DataFrame:
+        """Every told trial as a row of a pandas frame (`coevo.search.tables.frame` says what stands where)."""
+        from coevo.search.tables.frame import dataframe
+
+        return dataframe(self._history)
+
+    @property
+    def _history(self) -> History:
         self._folder.store.commit()
         folder = None if self._folder.is_private else self.folder
-        return records.trials_of(self._folder.store.rows(), self.space.id, self.goals, folder, self._ledger.names)
+        return History(self._folder.store.rows, self.space.id, self.goals, tuple(self._ledger.names), folder)
 
     def agreements(self) -> list[Agreement]:
         """How well each stage ranks designs as the next one does (Kendall's tau), over those that reached both."""

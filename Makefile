@@ -86,5 +86,5 @@ $(USER_STAMP): $(INPUTS) | $(BIN)/python
 	@touch $@
 
 $(DEV_STAMP): $(INPUTS) | $(BIN)/python
-	$(INSTALL) -e '.[quantum,cmaes,ray,bench,dev]'
+	$(INSTALL) -e '.[quantum,cmaes,ray,tables,optuna,bench,dev]'
 	@touch $(USER_STAMP) $@

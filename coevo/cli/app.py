@@ -157,14 +157,30 @@ def report(run: RunArgument, trust: Trust = False, as_json: AsJson = False) -> N
 @app.command()
 def export(
     run: RunArgument,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="A design's key or its beginning, or 'best'.")],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder to make.")],
+    key: Annotated[
+        str | None, typer.Argument(metavar="KEY", help="A design's key or its beginning, or 'best'; with -o.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Write that design here.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="All trials, a line each.")] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE.parquet", help="The same as Parquet (extra tables).")
+    ] = None,
+    optuna: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.log", help="An Optuna journal, which optuna-dashboard opens (extra optuna)."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a table that is there.")] = False,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a design out, ready to be used."""
-    from coevo.cli.taking import export_key
+    """Write a design out, ready to be used, or all trials as a table.
 
-    export_key(run, key, out, as_json)
+    A design: KEY with -o. A table: one of --csv, --parquet and --optuna.
+    """
+    from coevo.cli.exporting import export as carry_out
+
+    tables = {name: file for name, file in (("csv", csv), ("parquet", parquet), ("optuna", optuna)) if file is not None}
+    carry_out(run, key, out, tables, force, trust, as_json)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`coevo report`, `coevo export` and `coevo verify`: what leaves a run, and whether it is still whole."""
+"""`coevo report` and `coevo verify`: a run as a page, and whether it is still whole."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from coevo.cli.output import emit, err, facts
-from coevo.report.words import number
+from coevo.cli.output import emit, err
 from coevo.search import store
-from coevo.search.export import DESIGN, SUMS, export_design, pick_trial
+from coevo.search.export import DESIGN, SUMS
 from coevo.search.run import Run
 from coevo.search.verify import problem_of, verify_export, verify_run
 
@@ -30,27 +28,6 @@ def make_report(folder: Path, trust: bool, as_json: bool) -> None:
         {"run": str(folder), "report": str(path)},
         lambda console: console.print(Text(str(path)), soft_wrap=True),
     )
-
-
-def export_key(folder: Path, key: str, target: Path, as_json: bool) -> None:
-    run = Run.open(folder)
-    trial = pick_trial(run, key)
-    console = err()
-    columns = (TextColumn("export"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def progress(done: float, total: float, text: str) -> None:
-            bar.update(task, completed=done, total=total, description=text)
-
-        measurements = export_design(run, trial, target, progress=progress)
-
-    def show(console: Console) -> None:
-        console.print(Text(f"design {trial.design.key} is in {target}"), soft_wrap=True)
-        console.print(facts(*((name, number(value)) for name, value in measurements["export"].items())))
-        console.print(f"check it with: coevo verify {target}", soft_wrap=True)
-
-    emit(as_json, {"export": str(target), "key": trial.design.key, "measurements": measurements}, show)
 
 
 def verify_folder(path: Path, trust: bool, as_json: bool) -> None:

@@ -55,22 +55,41 @@ def experiment(tmp_path: Path) -> Path:
     return path
 
 
+LADDER = """\
+problem = "ladder_problems:problem"
+
+[search]
+population = 16
+trials = 120
+
+[run]
+runner = "inline"
+"""
+
+
 @pytest.fixture(scope="session")
-def _master(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One search that ended, for all tests of this process to copy."""
+def _masters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Searches that ended, for all tests of this process to copy."""
     from coevo.cli.app import app
 
-    home = tmp_path_factory.mktemp("master")
-    (home / "toy.toml").write_text(EXPERIMENT)
+    home = tmp_path_factory.mktemp("masters")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.syspath_prepend(str(PROBLEMS))
-        result = CliRunner().invoke(app, ["run", "toy.toml", "--out", "finished", "--json"])
-    assert result.exit_code == 0, result.stderr
-    return home / "finished"
+        for name, experiment in (("finished", EXPERIMENT), ("ladder", LADDER)):
+            (home / f"{name}.toml").write_text(experiment)
+            result = CliRunner().invoke(app, ["run", f"{name}.toml", "--out", name, "--json"])
+            assert result.exit_code == 0, result.stderr
+    return home
 
 
 @pytest.fixture
-def finished(_master: Path, tmp_path: Path) -> Path:
+def finished(_masters: Path, tmp_path: Path) -> Path:
     """A run folder of a search that ended; a run folder may be moved and copied."""
-    return shutil.copytree(_master, tmp_path / "finished")
+    return shutil.copytree(_masters / "finished", tmp_path / "finished")
+
+
+@pytest.fixture
+def ladder(_masters: Path, tmp_path: Path) -> Path:
+    """The same of a search in three stages."""
+    return shutil.copytree(_masters / "ladder", tmp_path / "ladder")

@@ -118,6 +118,7 @@ def test_no_run_folder(coevo: Coevo, tmp_path: Path) -> None:
         ("verify",),
         ("explain", "abcd"),
         ("export", "best", "-o", "out"),
+        ("export", "--csv", "out.csv"),
     ):
         verb, *rest = command
         refused(coevo(verb, "nowhere", *rest), "nowhere")

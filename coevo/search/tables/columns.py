@@ -131,7 +131,9 @@ def survey(history: History) -> Columns:
     columns = dict(FIXED)
     for name, kind in named:
         if name in columns:
-            raise ConfigError(f"two columns of the table would be called {name!r}; rename a metric, a stage or a choice")
+            raise ConfigError(
+                f"two columns of the table would be called {name!r}; rename a metric, a stage or a choice"
+            )
         columns[name] = kind
     encoded = frozenset(name for name, kind in kinds.items() if kind is None)
     return Columns(columns, history.stages, frozenset(trial.index for trial in archive.trials), encoded)

@@ -27,7 +27,9 @@ def whole_file(path: Path | str, force: bool = False) -> Iterator[Path]:
     try:
         part.touch(exist_ok=False)
     except OSError as problem:
-        raise RunFolderError(f"{path} cannot be written ({problem.strerror}); give a place that you may write") from None
+        raise RunFolderError(
+            f"{path} cannot be written ({problem.strerror}); give a place that you may write"
+        ) from None
     try:
         yield part
         with open(part, "rb") as file:

@@ -46,10 +46,11 @@ def write_optuna(
     space: Space | None = None,
     about: Mapping[str, Any] | None = None,
     force: bool = False,
+    why_no_space: str = "the problem was not loaded",
 ) -> Exported:
     """Writes the journal of one study called `name`, with `about` as its user attributes; trials go out as they are
     read. The ranges of the parameters are those of `space`; where it is None, or does not rebuild the designs, they are
-    those of the answers that were seen, and a note says so.
+    those of the answers that were seen, and a note says so and why.
 
     MissingExtra where optuna is not installed.
     """
@@ -60,7 +61,7 @@ def write_optuna(
     exported = Exported()
     with whole_file(path, force) as part, open(part, "w", encoding="utf-8") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        parameters, ranges = _parameters(history, space, exported)
+        parameters, ranges = _parameters(history, space, why_no_space, exported)
         storage = optuna.storages.JournalStorage(Journal(file))
         goals = history.goals
         directions = ["maximize" if goal.direction == "max" else "minimize" for goal in goals.objectives]
@@ -94,7 +95,9 @@ def write_optuna(
     return exported
 
 
-def _parameters(history: History, space: Space | None, exported: Exported) -> tuple[Parameters, list[Parameter]]:
+def _parameters(
+    history: History, space: Space | None, why: str, exported: Exported
+) -> tuple[Parameters, list[Parameter]]:
     """The parameters of every design that was asked."""
 
     def gathered(known: Space | None) -> Parameters:
@@ -103,10 +106,9 @@ def _parameters(history: History, space: Space | None, exported: Exported) -> tu
             found.see(row)
         return found
 
-    why = "the problem was not loaded"
     if space is not None and space.id != history.space:
-        space, why = None, f"the space is now {space.id!r}, and the study is of {history.space!r}"
-    if space is not None:
+        why = f"the space is now {space.id!r}, and the study is of {history.space!r}"
+    elif space is not None:
         try:
             found = gathered(space)
             return found, found.settle()

@@ -122,7 +122,10 @@ class Parameters:
                 self._take(name, form_of(question), answer)
             return answer
 
-        self._space.grow(choose)
+        grown = self._space.grow(choose)
+        extra = [name for name in given if name not in grown.design.mapping]
+        if extra:
+            raise SpaceError(f"the design answers {', '.join(extra)}, which the space does not ask")
 
     def _take(self, name: str, form: Form, answer: Any) -> None:
         known = self._forms.get(name)
@@ -149,12 +152,16 @@ class Parameters:
             taken = self._answers[name]
             if form.kind == "mixed":
                 form = replace(form, options=taken)
+            if self._space is None or form.kind == "mixed":  # in the order in which they happened to be seen
+                form = replace(form, options=dict(sorted(form.options.items())))
             elif len(form.options) > MOST_OPTIONS:
                 form = replace(form, options={said: form.options[said] for said in form.options if said in taken})
             yield Parameter(name, "categorical", tuple(_spelled(form.options).values()))
         elif len(form.options) > MOST_ITEMS:
             self.left_whole.append(name)
         elif form.kind == "order":
+            if self._space is None:
+                form = replace(form, options=dict(sorted(form.options.items())))
             choices = tuple(_spelled(form.options).values())
             for place in range(form.places):
                 yield Parameter(f"{name}[{place}]", "categorical", choices)

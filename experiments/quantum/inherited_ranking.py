@@ -120,11 +120,11 @@ def one_seed(seed: int, count: int) -> dict[str, Any]:
             tuned = [
                 fine_tune(
                     start[: design.blocks].astype(np.float32),
-                    design.mask(),
+                    design.mask()[None],
                     images,
                     steps,
                     options.fine_tune_learning_rate,
-                )
+                )[0]
                 for design in designs
             ]
             scores[f"{'fine-tuned' if steps else 'inherited'} ({name})"] = accuracies(tuned)

@@ -107,13 +107,14 @@ def learning_rate_at(step: int, steps: int, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
 
 
-def fine_tune(start: Real, mask: Real, images: EncodedImages, steps: int, learning_rate: float) -> Real:
-    """Angles [blocks, 2, 4, 3] after full-batch Adam steps from `start`; no randomness."""
-    optimizer = MaskedAdam(start * mask)
-    whole = np.broadcast_to(mask, start.shape)
+def fine_tune(start: Real, masks: Real, images: EncodedImages, steps: int, learning_rate: float) -> Real:
+    """Angles [circuits, blocks, 2, 4, 3] after full-batch Adam steps from `start` [blocks, 2, 4, 3], which the circuits
+    share; `masks` is [circuits, blocks, 2, 4, 1]. No randomness; several circuits at once cost less each."""
+    optimizer = MaskedAdam(start * masks)
+    whole = np.broadcast_to(masks, optimizer.weights.shape)
     for step in range(steps):
-        _, gradient = images.gradient(optimizer.weights[None])
-        optimizer.step(gradient[0] * mask, whole, learning_rate_at(step, steps, learning_rate))
+        _, gradient = images.gradient(optimizer.weights)
+        optimizer.step(gradient * masks, whole, learning_rate_at(step, steps, learning_rate))
     return optimizer.weights
 
 

@@ -10,6 +10,7 @@ from coevo.search.design import Design
 from coevo.search.problem import Problem, Stage, WorkContext
 from coevo.spaces.quantumnas.data import N_QUBITS
 from coevo.spaces.quantumnas.devices import coupling_of
+from coevo.spaces.quantumnas.estimate import QuickEstimate
 from coevo.spaces.quantumnas.evaluate import NoisyAccuracy
 from coevo.spaces.quantumnas.options import Options
 from coevo.spaces.quantumnas.space import CoDesign, make_space
@@ -23,7 +24,11 @@ def problem(**options: Any) -> Problem:
     a device with too few qubits.
     """
     read = Options(**options)
-    space = make_space(coupling_of(read.device, N_QUBITS), read.max_blocks)
+    coupling = coupling_of(read.device, N_QUBITS)
+    space = make_space(coupling, read.max_blocks)
+    stages: tuple[Stage, ...] = (Stage("noisy", NoisyAccuracy(read)),)
+    if read.ladder:
+        stages = (Stage("estimate", QuickEstimate(read, coupling), read.ladder_share), *stages)
 
     def prepare(context: WorkContext) -> Mapping[str, Path]:
         from coevo.spaces.quantumnas.supercircuit import train_supercircuit
@@ -50,7 +55,7 @@ def problem(**options: Any) -> Problem:
     return Problem(
         name="quantumnas",
         space=space,
-        stages=(Stage("noisy", NoisyAccuracy(read)),),
+        stages=stages,
         objectives={"noisy_accuracy": "max", "two_qubit_gates": "min"},
         options=read.model_dump(),
         prepare=prepare,

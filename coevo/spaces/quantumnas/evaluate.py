@@ -96,11 +96,11 @@ class NoisyAccuracy(Evaluator):
         if design.widths not in self._tuned:
             self._tuned[design.widths] = fine_tune(
                 self._weights[: design.blocks],
-                design.mask(),
+                design.mask()[None],
                 self._training,
                 self.options.fine_tune_steps,
                 self.options.fine_tune_learning_rate,
-            )
+            )[0]
             if len(self._tuned) > _TUNED:
                 self._tuned.popitem(last=False)
         return self._tuned[design.widths]

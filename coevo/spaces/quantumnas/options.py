@@ -38,6 +38,13 @@ class Options(BaseModel):
     sampler: Literal["plain", "restricted", "progressive"] = Field("progressive", description="how they are drawn")
     fine_tune_steps: int = Field(100, ge=0, description="steps on all training images before a candidate is judged")
     fine_tune_learning_rate: float = Field(0.1, gt=0)
+    ladder: bool = Field(
+        False,
+        description="a cheap stage first (a short fine-tuning, no noise, estimated routing), its best to the exact",
+    )
+    ladder_share: float = Field(0.25, gt=0, le=1, description="share of the cheap stage's designs that goes on")
+    ladder_steps: int = Field(20, ge=0, description="fine-tuning steps of the cheap stage")
+    ladder_images: int = Field(128, ge=1, description="training images that the cheap stage fine-tunes on")
     scratch_steps: int = Field(1500, ge=1, description="steps of training the exported design from fresh weights")
     scratch_learning_rate: float = Field(0.02, gt=0)
     scratch_restarts: int = Field(3, ge=1, description="trainings at export; the best on validation images is kept")
@@ -62,16 +69,29 @@ class Options(BaseModel):
             "train_images": self.train_images,
             "validation_images": self.validation_images,
             "test_images": self.test_images,
+            "ladder_images": self.ladder_images,
         }
         for name, images in parts.items():
             if images % CLASSES:
                 raise ValueError(
                     f"{name} = {images} cannot be shared equally by {CLASSES} classes; give a multiple of {CLASSES}"
                 )
-        total = sum(parts.values())
+        total = self.train_images + self.validation_images + self.test_images
         if total > CLASSES * IMAGES_PER_CLASS:
             raise ValueError(
                 f"train_images + validation_images + test_images = {total}, but {self.data!r} has "
                 f"{CLASSES * IMAGES_PER_CLASS} images; lower one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _ladder_is_whole(self) -> Options:
+        if not self.ladder:
+            for name, field in type(self).model_fields.items():
+                if name.startswith("ladder_") and getattr(self, name) != field.default:
+                    raise ValueError(f"{name} = {getattr(self, name)} has no effect without ladder = true")
+        elif self.ladder_images > self.train_images:
+            raise ValueError(
+                f"ladder_images = {self.ladder_images} of {self.train_images} train_images; lower it, they are a part"
             )
         return self

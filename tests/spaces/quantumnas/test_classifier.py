@@ -81,12 +81,12 @@ def test_the_schedule_warms_up_and_ends_at_nothing():
 def test_fine_tuning_helps_repeats_and_keeps_to_the_mask():
     images = EncodedImages(IMAGES)
     start = RNG.uniform(-1, 1, (2, 2, 4, 3)).astype(np.float32)
-    tuned = [fine_tune(start, DESIGN.mask(), images, 20, 0.1) for _ in range(2)]
+    tuned = [fine_tune(start, DESIGN.mask()[None], images, 20, 0.1)[0] for _ in range(2)]
     assert np.array_equal(*tuned)
     assert not (tuned[0] * (1 - DESIGN.mask())).any()
     before, after = (images.gradient((angles * DESIGN.mask())[None])[0][0] for angles in (start, tuned[0]))
     assert after < before - 0.05
-    assert np.array_equal(fine_tune(start, DESIGN.mask(), images, 0, 0.1), start * DESIGN.mask())
+    assert np.array_equal(fine_tune(start, DESIGN.mask()[None], images, 0, 0.1)[0], start * DESIGN.mask())
 
 
 def test_restarts_train_alone_as_they_train_together():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from coevo.search.objectives import Score
 
 Floats = NDArray[np.float64]
+Point = tuple[float, float, int]  # two costs, and whose they are
 
 
 def dominates(a: Score, b: Score) -> bool:
@@ -117,8 +119,11 @@ def crowding(costs: Floats, rank: NDArray[np.int64]) -> Floats:
 def survivors(scores: Sequence[Score], keep: int) -> tuple[list[int], list[float]]:
     """NSGA-II's environmental selection: the indices of the kept in rising order, and the crowding of each."""
     first = scores[0] if scores else None
-    if first is not None and len(first.costs) == 2 and all(s.violation == 0 and s.depth == first.depth for s in scores):
-        return _survivors_of_two([score.costs for score in scores], keep)
+    if first is not None and len(first.costs) <= 2 and all(s.violation == 0 and s.depth == first.depth for s in scores):
+        points = [(score.costs[0], score.costs[-1], index) for index, score in enumerate(scores)]
+        chosen, spread = chosen_of_two(fronts_of_two(sorted(points)), keep)
+        pairs = sorted(zip((point[2] for point in chosen), spread, strict=True))
+        return [index for index, _ in pairs], [distance for _, distance in pairs]
     costs, violations = matrices(scores)
     rank = ranks(costs, violations)
     distance = crowding(costs, rank)
@@ -126,40 +131,59 @@ def survivors(scores: Sequence[Score], keep: int) -> tuple[list[int], list[float
     return kept.tolist(), distance[kept].tolist()
 
 
-def _survivors_of_two(points: Sequence[tuple[float, ...]], keep: int) -> tuple[list[int], list[float]]:
-    """The same for two costs, where a front in the order of one cost is in the order of the other too. For the
-    couple of hundred points of a population, plain Python takes half the time of NumPy's many small calls."""
-    fronts: list[list[int]] = []
-    lowest: list[float] = []
-    before: tuple[float, ...] | None = None
+# The same for two costs, where a front in the order of one cost is in the order of the other too. For the couple of
+# hundred points of a population, plain Python takes half the time of NumPy's many small calls. One cost is two equal
+# ones: the fronts are those of equals, and nothing is crowded but by its ends.
+
+
+def fronts_of_two(ordered: Iterable[Point]) -> list[list[Point]]:
+    """The fronts of points that come in rising order, the best first; each stays in that order."""
+    fronts: list[list[Point]] = []
+    lowest: list[float] = []  # the second cost of each front's latest member, rising from front to front
+    before, last = math.nan, math.nan
     level = 0
-    for index in sorted(range(len(points)), key=points.__getitem__):
-        point = points[index]
-        if point != before:
-            before = point
-            level = bisect_right(lowest, point[1])
+    for point in ordered:
+        first, second, _ = point
+        if second != last or first != before:  # equal points do not dominate each other: they share a front
+            before, last = first, second
+            level = bisect_right(lowest, second)
             if level == len(lowest):
-                lowest.append(point[1])
+                lowest.append(second)
                 fronts.append([])
             else:
-                lowest[level] = point[1]
-        fronts[level].append(index)
-    chosen: list[tuple[int, float]] = []
+                lowest[level] = second
+        fronts[level].append(point)
+    return fronts
+
+
+def crowding_of_two(front: Sequence[Point]) -> list[float]:
+    """The crowding distance of each point of one front in rising order."""
+    if len(front) < 3:
+        return [math.inf] * len(front)
+    wide, high = front[-1][0] - front[0][0] or math.inf, front[0][1] - front[-1][1] or math.inf
+    pairs = zip(front, front[2:], strict=False)
+    return [math.inf, *[(b - a) / wide + (c - d) / high for (a, c, _), (b, d, _) in pairs], math.inf]
+
+
+def most_crowded(distances: Sequence[float], surplus: int) -> list[int]:
+    """The places of so many points that leave a front, in falling order; of equals the last ones leave."""
+    places = heapq.nsmallest(surplus, range(len(distances) - 1, -1, -1), key=distances.__getitem__)
+    return sorted(places, reverse=True)
+
+
+def chosen_of_two(fronts: Iterable[Sequence[Point]], keep: int) -> tuple[list[Point], list[float]]:
+    """Whole fronts, then the least crowded of the one that does not fit in: `keep` points, and the crowding of each."""
+    chosen: list[Point] = []
+    spread: list[float] = []
     for front in fronts:
-        row = [points[index] for index in front]
-        wide, high = row[-1][0] - row[0][0] or math.inf, row[0][1] - row[-1][1] or math.inf
-        inner = [(b[0] - a[0]) / wide + (a[1] - b[1]) / high for a, b in zip(row, row[2:], strict=False)]
-        distance = [math.inf, *inner, math.inf][: len(row)]
-        pairs = list(zip(front, distance, strict=True))
-        left = keep - len(chosen)
-        if len(pairs) > left:
-            pairs.sort(key=lambda pair: -pair[1])
-            del pairs[left:]
-        chosen += pairs
-        if len(chosen) == keep:
+        chosen += front
+        spread += crowding_of_two(front)
+        if len(chosen) >= keep:
+            begin = len(chosen) - len(front)
+            for place in most_crowded(spread[begin:], len(chosen) - keep):
+                del chosen[begin + place], spread[begin + place]
             break
-    chosen.sort()
-    return [index for index, _ in chosen], [distance for _, distance in chosen]
+    return chosen, spread
 
 
 def non_dominated(costs: Floats) -> NDArray[np.bool_]:

@@ -238,6 +238,18 @@ def test_survivors_of_two_costs_are_those_of_the_general_rule():
                 assert np.allclose(sorted(crowding), sorted(distance[general]))
 
 
+def test_survivors_of_one_cost_are_exactly_those_of_the_general_rule():
+    rng = random.Random(6)
+    for n in range(1, 60):
+        scores = [Score(0.0, (float(rng.randrange(8 if n % 2 else 10**6)),)) for _ in range(n)]
+        costs, violations = ranking.matrices(scores)
+        rank = ranking.ranks(costs, violations)
+        distance = ranking.crowding(costs, rank)
+        for keep in {1, n // 2 + 1, n}:
+            general = np.sort(np.lexsort((-distance, rank))[:keep])
+            assert ranking.survivors(scores, keep) == (general.tolist(), distance[general].tolist())
+
+
 def test_hypervolume_equals_counting_points():
     rng = random.Random(0)
     for m in (1, 2, 3, 4):

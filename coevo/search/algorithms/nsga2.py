@@ -6,6 +6,7 @@ from coevo.search import ranking
 from coevo.search.algorithms.base import Algorithm, Exhausted, positive
 from coevo.search.canonical import Stream
 from coevo.search.design import Design, Origin
+from coevo.search.population import Population
 from coevo.search.trial import Trial
 from coevo.search.variation import Variation
 
@@ -35,15 +36,14 @@ class NSGA2(Algorithm):
         self.refresh = max(1, population // 10) if refresh is None else positive("refresh", refresh)
         self.crossover, self.mutation, self.real_crossover, self.eta = crossover, mutation, real_crossover, eta
         self._variation = Variation(crossover, mutation, real_crossover, eta)
-        self._members: list[Trial] = []
+        self._population = Population(self.population)
         self._waiting: list[Trial] = []
-        self._crowding: list[float] = []
 
     @property
     def members(self) -> list[Trial]:
         """The population as it stands, with the trials that wait for the next selection taken in."""
         self._select()
-        return list(self._members)
+        return list(self._population.members()[0])
 
     def tell(self, trial: Trial) -> None:
         if trial.score is None:
@@ -53,16 +53,12 @@ class NSGA2(Algorithm):
             self._select()
 
     def _select(self) -> None:
-        if not self._waiting:
-            return
-        pool = self._members + self._waiting
-        self._waiting = []
-        scores = [trial.score for trial in pool if trial.score is not None]
-        kept, self._crowding = ranking.survivors(scores, min(self.population, len(pool)))
-        self._members = [pool[index] for index in kept]
+        if self._waiting:
+            self._population.select(self._waiting)
+            self._waiting = []
 
     def ask(self, i: int) -> Design | Exhausted:
-        if i < self.population or len(self._members) < 2:
+        if i < self.population or len(self._population) < 2:
             return self.unseen(i)
         return self.fresh(i, self._propose)
 
@@ -82,12 +78,14 @@ class NSGA2(Algorithm):
         """The better of two: the one that dominates, else the less crowded. Not the one of lower rank: the ends of the
         later fronts would lose to every member of the first, and with them the breadth of the front (ZDT2 collapses).
         """
-        n = len(self._members)
+        members, crowding = self._population.members()
+        n = len(members)
         a, b = int(rng.random() * n), int(rng.random() * n)
-        first, second = self._members[a], self._members[b]
-        if first.score is not None and second.score is not None and first is not second:
+        first, second = members[a], members[b]
+        # On one front nobody dominates; to look would be in vain.
+        if not self._population.one_front and first.score is not None and second.score is not None and a != b:
             if ranking.dominates(first.score, second.score):
                 return first
             if ranking.dominates(second.score, first.score):
                 return second
-        return second if self._crowding[b] > self._crowding[a] else first
+        return second if crowding[b] > crowding[a] else first

@@ -5,9 +5,11 @@ from __future__ import annotations
 from coevo.search.algorithms import ALGORITHMS as ALGORITHMS
 from coevo.search.algorithms import CMAES as CMAES
 from coevo.search.algorithms import NSGA2 as NSGA2
+from coevo.search.algorithms import NSGA3 as NSGA3
 from coevo.search.algorithms import Algorithm as Algorithm
 from coevo.search.algorithms import Exhausted as Exhausted
 from coevo.search.algorithms import Exhaustive as Exhaustive
+from coevo.search.algorithms import LocalSearch as LocalSearch
 from coevo.search.algorithms import RandomSearch as RandomSearch
 from coevo.search.algorithms import RegularizedEvolution as RegularizedEvolution
 from coevo.search.design import Design as Design

@@ -111,7 +111,7 @@ class One:
         position = int(rng.random() * (self.size - 1))
         return self.items.answers[position + (position >= self.items.find(answer))]
 
-    def mix(self, a: Any, b: Any, rng: Stream, real_crossover: str) -> Any:
+    def mix(self, a: Any, b: Any, rng: Stream, sbx_eta: float | None) -> Any:
         """Either parent's."""
         return a if rng.random() < 0.5 else b
 
@@ -166,7 +166,7 @@ class Integer:
                 target = position + 1 if position == 0 else position - 1
         return self.low + self.step * target
 
-    def mix(self, a: Any, b: Any, rng: Stream, real_crossover: str) -> Any:
+    def mix(self, a: Any, b: Any, rng: Stream, sbx_eta: float | None) -> Any:
         return a if rng.random() < 0.5 else b
 
     def nth(self, n: int) -> Any:
@@ -242,16 +242,17 @@ class Real:
             delta = 1.0 - (2.0 * (1.0 - u) + 2.0 * (u - 0.5) * rest ** (eta + 1.0)) ** power
         return self._answer(x + delta * (high - low))
 
-    def mix(self, a: Any, b: Any, rng: Stream, real_crossover: str) -> Any:
-        """Either parent's, or one child of simulated binary crossover (SBX, eta 15, half of the variables)."""
-        if real_crossover == "uniform":
+    def mix(self, a: Any, b: Any, rng: Stream, sbx_eta: float | None) -> Any:
+        """Either parent's, or one child of simulated binary crossover (SBX, half of the variables) where an index is
+        given."""
+        if sbx_eta is None:
             return a if rng.random() < 0.5 else b
         low, high = self._bounds()
         x, y = (math.log(a), math.log(b)) if self.log else (float(a), float(b))
         if rng.random() >= 0.5 or abs(x - y) < 1e-14:
             return a
         first, second = min(x, y), max(x, y)
-        u, eta = rng.random(), 15.0
+        u, eta = rng.random(), sbx_eta
         upper = rng.random() < 0.5
         distance = (high - second) if upper else (first - low)
         beta = 1.0 + 2.0 * distance / (second - first)
@@ -328,7 +329,7 @@ class Order:
             row[rng.below(k)] = outside[rng.below(len(outside))]
         return self._answer(row)
 
-    def mix(self, a: Any, b: Any, rng: Stream, real_crossover: str) -> Any:
+    def mix(self, a: Any, b: Any, rng: Stream, sbx_eta: float | None) -> Any:
         """Each place from either parent; where its item is taken, from the other; what is left over fills the rest."""
         first, second = self._positions(a), self._positions(b)
         used: set[int] = set()
@@ -397,7 +398,7 @@ class Some:
         inside[rng.below(len(inside))] = outside[rng.below(len(outside))]
         return self._answer(inside)
 
-    def mix(self, a: Any, b: Any, rng: Stream, real_crossover: str) -> Any:
+    def mix(self, a: Any, b: Any, rng: Stream, sbx_eta: float | None) -> Any:
         """What both have, filled from what either has."""
         first, second = {self.items.find(item) for item in a}, {self.items.find(item) for item in b}
         both, either = first & second, sorted(first ^ second)

@@ -19,13 +19,15 @@ class Variation:
     """The settings of crossover and mutation.
 
     `mutation` is the chance of each answer to be varied; None means one over the number of answers. `eta` is the
-    distribution index of polynomial mutation. `real_crossover` is "uniform" (take either parent's number) or "sbx".
+    distribution index of polynomial mutation. `real_crossover` is "uniform" (take either parent's number) or "sbx",
+    which has the distribution index `sbx_eta`.
     """
 
     crossover: float = 0.9
     mutation: float | None = None
     real_crossover: str = "uniform"
     eta: float = 20.0
+    sbx_eta: float = 15.0
 
     def __post_init__(self) -> None:
         for name, rate in (("crossover", self.crossover), ("mutation", self.mutation)):
@@ -33,8 +35,14 @@ class Variation:
                 raise ConfigError(f"{name} is a probability, expected 0..1, got {rate!r}")
         if self.real_crossover not in ("uniform", "sbx"):
             raise unknown_name("real_crossover", self.real_crossover, ("uniform", "sbx"))
-        if self.eta < 0:
-            raise ConfigError(f"eta must not be negative, got {self.eta!r}")
+        for name, index in (("eta", self.eta), ("sbx_eta", self.sbx_eta)):
+            if index < 0:
+                raise ConfigError(f"{name} must not be negative, got {index!r}")
+
+    @property
+    def index(self) -> float | None:
+        """SBX's distribution index, None where numbers cross uniformly."""
+        return self.sbx_eta if self.real_crossover == "sbx" else None
 
 
 class Draw:
@@ -88,7 +96,7 @@ def _blend(question: Question, first: Any, second: Any, rng: Stream, variation: 
     answer, other = question.fits(first), question.fits(second)
     if answer is MISSING:
         return other
-    return answer if other is MISSING else question.mix(answer, other, rng, variation.real_crossover)
+    return answer if other is MISSING else question.mix(answer, other, rng, variation.index)
 
 
 def _varied(names: list[str], rng: Stream, rate: float | None) -> set[str]:

@@ -49,7 +49,7 @@ def test_an_unknown_problem(coevo: Coevo, experiment: Path, change: str, words: 
             ("toy.toml:7: ", "'popullation'", "Did you mean 'population'?", "'nsga2'"),
         ),
         ("population = 10", "worker = 10", ("toy.toml:7: ", "unknown key 'worker'")),
-        ("population = 10", 'algorithm = "nsga3"', ("toy.toml:7: ", "'nsga3'", "Did you mean 'nsga2'?")),
+        ("population = 10", 'algorithm = "nsag2"', ("toy.toml:7: ", "'nsag2'", "Did you mean 'nsga2'?")),
         (
             "population = 10",
             'population = "10"',

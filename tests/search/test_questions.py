@@ -40,7 +40,7 @@ def test_drawn_varied_and_mixed_answers_fit_and_reach_everything(name):
         rng = stream(0, name, i)
         a, b = question.draw(rng), question.draw(rng)
         varied = question.vary(a, rng, 20.0)
-        for answer in (a, b, varied, question.mix(a, b, rng, "uniform")):
+        for answer in (a, b, varied, question.mix(a, b, rng, None)):
             assert question.fits(answer) is not MISSING
         if question.size > 1:
             assert varied != a or type(varied) is not type(a), "a mutation that changes nothing"
@@ -84,7 +84,7 @@ def test_real_stays_within_its_bounds_and_varies_near(log):
     for i in range(500):
         rng = stream(2, i)
         a, b = question.draw(rng), question.draw(rng)
-        for answer in (a, b, question.vary(a, rng, 20.0), question.mix(a, b, rng, "sbx")):
+        for answer in (a, b, question.vary(a, rng, 20.0), question.mix(a, b, rng, 15.0)):
             assert question.fits(answer) is not MISSING
         steps.append(abs(math.log(question.vary(2.0, rng, 20.0) / 2.0)))
     assert 0 < sorted(steps)[250] < 0.25
@@ -99,7 +99,7 @@ def test_real_at_its_bounds_can_leave_them():
 
 def test_sbx_keeps_the_mean_of_its_parents_on_average():
     question = Real("q", -100.0, 100.0, False)
-    children = [question.mix(-1.0, 3, stream(5, i), "sbx") for i in range(4000)]
+    children = [question.mix(-1.0, 3, stream(5, i), 15.0) for i in range(4000)]
     crossed = [child for child in children if child != -1]
     assert len(crossed) == pytest.approx(2000, abs=200)
     assert sum(crossed) / len(crossed) == pytest.approx(1.0, abs=0.15)
@@ -115,12 +115,12 @@ def test_order_crossover_takes_places_from_its_parents():
     for i in range(2000):
         rng = stream(6, i)
         a, b = question.draw(rng), question.draw(rng)
-        child = question.mix(a, b, rng, "uniform")
+        child = question.mix(a, b, rng, None)
         assert question.fits(child) is not MISSING
         assert set(child) <= set(a) | set(b)
         assert sum(child[j] in (a[j], b[j]) for j in range(10)) >= 5
     a = tuple(range(10))
-    assert question.mix(a, a, stream(7), "uniform") == a
+    assert question.mix(a, a, stream(7), None) == a
 
 
 def test_some_keeps_what_both_parents_have():
@@ -128,7 +128,7 @@ def test_some_keeps_what_both_parents_have():
     for i in range(500):
         rng = stream(8, i)
         a, b = question.draw(rng), question.draw(rng)
-        child = question.mix(a, b, rng, "uniform")
+        child = question.mix(a, b, rng, None)
         assert set(a) & set(b) <= set(child) <= set(a) | set(b)
         assert list(child) == sorted(child)
 

@@ -147,6 +147,21 @@ def explain(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Two run folders or more.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare runs of one problem.
+
+    What differs in their configurations, what each found and spent, hypervolume at equal trials and seconds, coverage,
+    and a verdict; with several seeds of each configuration, differences with 95 % intervals.
+    """
+    from coevo.cli.comparing import show_comparison
+
+    show_comparison(runs, as_json)
+
+
+@app.command()
 def report(run: RunArgument, trust: Trust = False, as_json: AsJson = False) -> None:
     """Write a run's report as one HTML file."""
     from coevo.cli.taking import make_report

@@ -161,7 +161,7 @@ def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     def binding(config: dict[str, Any]) -> dict[str, Any]:
         kept = {key: config.get(key, {}) for key in _BINDING}
         kept["search"] = {key: value for key, value in config.get("search", {}).items() if key not in _BUDGETS}
-        return _flat(kept)
+        return flat(kept)
 
     before, after = binding(old), binding(new)
     changed = [
@@ -175,14 +175,15 @@ def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
         )
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as one, with dotted keys."""
+    found: dict[str, Any] = {}
     for key, item in value.items():
         if isinstance(item, Mapping):
-            flat |= _flat(item, f"{prefix}{key}.")
+            found |= flat(item, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = item
-    return flat
+            found[f"{prefix}{key}"] = item
+    return found
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

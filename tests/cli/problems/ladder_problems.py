@@ -22,7 +22,7 @@ def build(pick: Pick) -> dict[str, Any]:
 
 
 class Judge(Evaluator):
-    """The same truth seen through noise that falls from stage to stage. A rate over 0.09 fails in the second stage."""
+    """The same truth seen through noise that falls from stage to stage. A rate over 0.05 fails in the second stage."""
 
     metrics: Mapping[str, str] = {"accuracy": "", "latency_ms": "ms"}
 
@@ -34,7 +34,7 @@ class Judge(Evaluator):
 
     def judged(self, candidate: Candidate) -> Outcome:
         value = candidate.value
-        if self.level == 1 and value["rate"] > 0.09:
+        if self.level == 1 and value["rate"] > 0.05:
             return Outcome.failed(f"diverged at a rate of {value['rate']:.3f}")
         channels = sum(value["widths"])
         noise = self.noise * random.Random(f"{candidate.key}{self.level}").gauss(0, 1)

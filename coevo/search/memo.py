@@ -154,6 +154,8 @@ def _plain(value: Any, where: str) -> Any:
             if not isinstance(key, str):
                 raise EvaluatorError(f"{where}: a mapping needs text keys, got {key!r} of type {type(key).__name__}")
         return {str(key): _plain(value[key], where) for key in sorted(value)}
+    if isinstance(value, (list, tuple)):  # a NamedTuple, say
+        return tuple([_plain(item, where) for item in value])
     if hasattr(value, "tolist") and hasattr(value, "shape"):
         return _plain(value.tolist(), where)
     if isinstance(value, int):  # an IntEnum, say

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -23,6 +24,11 @@ from coevo.search.verify import verify_run
 
 class Level(enum.IntEnum):
     HIGH = 3
+
+
+class Pair(NamedTuple):
+    a: int
+    b: tuple[int, int]
 
 
 def fails(seed):
@@ -58,6 +64,7 @@ def test_a_result_is_computed_once_and_comes_back_as_json():
         (Level.HIGH, 3),
         (np.int64(3), 3),
         (np.str_("x"), "x"),
+        (Pair(1, (2, 3)), [1, [2, 3]]),
     ],
 )
 def test_keys_that_are_equal_as_json_are_one_key(a, b):

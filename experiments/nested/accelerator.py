@@ -6,12 +6,11 @@ for each layer an inner choice of tiles and loop orders whose best answer depend
 A multiplication C[m, n] += A[m, k] B[k, n] runs in two nests of three loops. The outer one walks over tiles that fit in
 the buffer and are fetched from DRAM; the inner one over tiles of those that the processing elements hold. An operand
 stays where it is while a loop over the dimension that it lacks runs with no other loop inside, and is fetched again at
-every other step. Tiles are powers of two, and edges are padded.
+every other step. A tile may have any size, and edges are padded.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -36,11 +35,10 @@ class Slice(NamedTuple):
 
 
 def groups_of(layers: Sequence[Layer]) -> list[Group]:
-    """The choices of a mapping: tiles in the buffer and in the elements as powers of two, and both loop orders."""
-    high = [[math.ceil(math.log2(size)) for size in layer] for layer in layers]
+    """The choices of a mapping: the sizes of the tiles in the buffer and in the elements, and both loop orders."""
     return [
-        Integers("buffer_tile", 0, high, shape=(3,)),
-        Integers("element_tile", 0, high, shape=(3,)),
+        Integers("buffer_tile", 1, layers, shape=(3,)),
+        Integers("element_tile", 1, layers, shape=(3,)),
         Orders("loops", 3, shape=(2,)),
     ]
 
@@ -52,9 +50,9 @@ def costs(
     mappings of one layer and one slice a problem."""
     sizes = np.array(layers, dtype=np.float64)[:, None, :]
     elements, buffer_kib, words_per_cycle = np.array(parts, dtype=np.float64).T[:, :, None]
-    tile = np.exp2(columns["buffer_tile"])
-    small = np.minimum(tile, np.exp2(columns["element_tile"]))
-    outer, inner = np.ceil(sizes / tile), tile / small
+    tile = columns["buffer_tile"].astype(np.float64)
+    small = np.minimum(tile, columns["element_tile"])
+    outer, inner = np.ceil(sizes / tile), np.ceil(tile / small)
     all_outer, all_inner, all_tile, all_small = (each.prod(-1) for each in (outer, inner, tile, small))
     kept, refilled = inside(outer, columns["loops"][..., 0, :]), inside(inner, columns["loops"][..., 1, :])
     dram, buffer, held = np.zeros_like(all_outer), np.zeros_like(all_outer), np.zeros_like(all_outer)

@@ -36,12 +36,13 @@ def walk(trips, order, lacks):
 def test_the_closed_form_counts_what_the_loops_fetch(seed):
     rng = random.Random(seed)
     layer = tuple(rng.randint(1, 12) for _ in range(3))
-    tile = [2 ** rng.randint(0, (size - 1).bit_length()) for size in layer]
-    small = [min(edge, 2 ** rng.randint(0, 4)) for edge in tile]
+    tile = [rng.randint(1, size) for size in layer]
+    element = [rng.randint(1, size) for size in layer]
+    small = [min(pair) for pair in zip(tile, element, strict=True)]
     loops = [rng.sample(range(3), 3) for _ in range(2)]
     part = accelerator.Slice(rng.choice((1, 4, 16)), 1, rng.choice((1, 4)))
     outer = [-(-size // edge) for size, edge in zip(layer, tile, strict=True)]
-    inner = [edge // step for edge, step in zip(tile, small, strict=True)]
+    inner = [-(-edge // step) for edge, step in zip(tile, small, strict=True)]
     dram = buffer = 0
     for lacks, ways in ((1, 1), (0, 1), (2, 2)):
         words, few = (np.prod([e for d, e in enumerate(edges) if d != lacks]) for edges in (tile, small))
@@ -52,8 +53,8 @@ def test_the_closed_form_counts_what_the_loops_fetch(seed):
     energy = dram * accelerator.DRAM_PJ + buffer * 6.0 * (1 / 128) ** 0.5 + steps * np.prod(small) * accelerator.MAC_PJ
 
     columns = {
-        "buffer_tile": np.log2([[tile]]).astype(np.int64),
-        "element_tile": np.log2([[small]]).astype(np.int64),
+        "buffer_tile": np.array([[tile]]),
+        "element_tile": np.array([[element]]),
         "loops": np.array([[loops]]),
     }
     found = accelerator.costs(columns, [layer], [part])
@@ -78,10 +79,10 @@ def test_the_space_and_the_evaluator_keep_their_contracts():
 
 
 def test_outcomes_do_not_depend_on_who_searched_which_mapping():
-    reference, _ = co_search.search(40, 64, workers=1, memo=False)
+    reference, _ = co_search.search(40, 256, workers=1, memo=False)
     assert all(metrics["latency_ms"] > 0 and metrics["energy_mj"] > 0 for _, _, metrics in reference)
     for workers in (1, 4):
-        found, took = co_search.search(40, 64, workers)
+        found, took = co_search.search(40, 256, workers)
         assert found == reference and took["failed"] == 0
         assert took["hits"] + took["inner_searches"] == 40 * len(co_search.NETWORK)
         assert took["hits"] > took["inner_searches"] > 0

@@ -22,7 +22,8 @@ Whole = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Integers:
-    """Whole numbers of low..high whose neighbours are alike: a mutation mostly goes one step. int64 in the fitness."""
+    """Whole numbers of low..high whose neighbours are alike: a mutation goes few steps more often than many. int64 in
+    the fitness."""
 
     name: str
     low: ArrayLike

@@ -26,7 +26,7 @@ class Settings:
 
     `tournament` is how many compete for each parent's place. `crossover` is the chance of a child to have two parents.
     `mutation` is the chance of each gene to be varied (None: one over their number; a permutation counts as one).
-    `eta` narrows the steps of whole numbers and reals. `distinct` lets copies survive only where there is nothing else.
+    `eta` narrows the steps of reals. `distinct` lets copies survive only where there is nothing else.
     """
 
     population: int = 64
@@ -158,7 +158,7 @@ def _children(
     plain = slice(0, layout.whole + layout.reals)
     children[..., plain] = operators.crossed(mother[..., plain], father[..., plain], cross, mates)
     if rate > 0.0:
-        operators.mutate_whole(children, vary_whole, rate, layout.size, layout.ordinal, settings.eta)
+        operators.mutate_whole(children, vary_whole, rate, layout.size, layout.ordinal)
         operators.mutate_unit(children, layout.whole, vary_reals, rate, settings.eta)
     all_items = []
     both = zip(_places(layout, mother), _places(layout, father), strict=True)

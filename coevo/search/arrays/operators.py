@@ -40,11 +40,11 @@ def crossed(mother: Whole, father: Whole, uniform: Floats, mates: Flags) -> Whol
     return np.where((uniform < 0.5) & mates[..., None], father, mother)
 
 
-def mutate_whole(genomes: Whole, uniform: Floats, rate: float, size: Whole, ordinal: Flags, eta: float) -> None:
+def mutate_whole(genomes: Whole, uniform: Floats, rate: float, size: Whole, ordinal: Flags) -> None:
     """Mutates in place each whole number whose uniform number is below the rate; that, stretched, says how.
 
-    A choice becomes any other. An ordinal number mostly goes one step, farther in proportion to its range, and bounces
-    off the ends: 1 + floor(x) steps, where x is exponential with the mean size / eta.
+    A choice becomes any other. An ordinal number goes floor(size**u) steps up or down, u uniform: steps of every order
+    of magnitude alike, one most often; it bounces off the ends.
     """
     hit = np.flatnonzero(uniform.ravel() < rate)
     if not hit.size:
@@ -56,15 +56,15 @@ def mutate_whole(genomes: Whole, uniform: Floats, rate: float, size: Whole, ordi
     other = (draw * (sizes - 1)).astype(np.int64)
     other += other >= value
     if ordinal.any():
-        near = _near(value, draw, sizes, eta)
+        near = _near(value, draw, sizes)
         other = near if ordinal.all() else np.where(ordinal[column], near, other)
     flat[row, column] = np.where(sizes == 1, value, other)
 
 
-def _near(value: Whole, draw: Floats, sizes: Whole, eta: float) -> Whole:
+def _near(value: Whole, draw: Floats, sizes: Whole) -> Whole:
     down = draw < 0.5
     rest = 2.0 * draw - ~down
-    steps = 1 + (np.log(1.0 - rest) * (sizes / -max(eta, 1.0))).astype(np.int64)
+    steps = np.exp(rest * np.log(sizes)).astype(np.int64)
     target = np.where(down, value - steps, value + steps)
     bounced = np.minimum(np.maximum(2 * value - target, 0), sizes - 1)
     bounced = np.where(bounced == value, np.where(value == 0, 1, value - 1), bounced)

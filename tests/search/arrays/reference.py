@@ -95,7 +95,7 @@ class Reference:
             return other + (other >= value)
         down = draw < 0.5
         rest = 2.0 * draw if down else 2.0 * draw - 1.0
-        steps = 1 + int(float(np.log(1.0 - rest)) * (size / -max(self.settings.eta, 1.0)))
+        steps = int(float(np.exp(rest * float(np.log(size)))))
         target = value - steps if down else value + steps
         if not 0 <= target < size:
             target = min(max(2 * value - target, 0), size - 1)

@@ -2,6 +2,8 @@
 
 import importlib.util
 import math
+import subprocess
+import sys
 from itertools import chain
 from pathlib import Path
 
@@ -253,6 +255,14 @@ def test_wrong_budgets_are_refused(change, said):
 def test_wrong_settings_are_refused(options, said):
     with pytest.raises(ConfigError, match=said):
         Settings(**options)
+
+
+def test_the_example_of_the_guide_runs():
+    guide = Path(__file__).parents[3] / "docs" / "nested.md"
+    example = next(block for block in guide.read_text().split("```")[1::2] if "import numpy" in block)
+    code = example.removeprefix("python\n") + "print(found.best['tile'].shape, (found.violations[:, 0] == 0).all())"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=guide.parents[1], capture_output=True, text=True, check=True)
+    assert ran.stdout == "(2, 3) True\n"
 
 
 def test_the_result_of_a_problem_is_json():

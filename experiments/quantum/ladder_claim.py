@@ -25,12 +25,14 @@ About eleven minutes of CPU time, six where two cores are idle.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,7 @@ def main() -> int:
     options = _bench.parser(__doc__)
     options.add_argument("--seeds", type=int, default=SEEDS)
     options.add_argument("--cpu-s", type=float, default=CPU_S, help="CPU seconds of searching, each arm")
+    options.add_argument("--keep", type=Path, metavar="FOLDER", help="go on there where an earlier run was stopped")
     options.add_argument("--designs", type=int, default=DESIGNS, help="designs for Kendall's tau")
     arguments = options.parse_args()
     result = _bench.Result("ladder_claim", packages=("qiskit", "qiskit-ibm-runtime", "mlxtend"))
@@ -89,17 +92,18 @@ def main() -> int:
         "hypervolume_reference": {"noisy_accuracy": CHANCE, "two_qubit_gates": MANY_GATES},
         "currency": "CPU seconds of the searching process; arms of a seed side by side",
     }
-    spawn = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory(prefix="coevo-ladder-") as folder, spawn.Pool(len(ARMS)) as pool:
-        rows = []
-        for seed in range(arguments.seeds):
-            own = Path(folder, str(seed))
-            own.mkdir()
-            with one_thread():
-                supercircuit = train_supercircuit(Options(data_seed=1 + seed), seed, own)
-            if seed == 0:
-                result.measurements["estimates"] = estimates(supercircuit, arguments.designs)
-            rows.append(one_seed(pool, seed, supercircuit, arguments.cpu_s))
+    with contextlib.ExitStack() as stack:
+        folder = arguments.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coevo-ladder-")))
+        pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(len(ARMS) + 1))
+        folder.mkdir(parents=True, exist_ok=True)
+        training = [pool.apply_async(train, (seed, folder / str(seed))) for seed in range(arguments.seeds)]
+        made = [one.get() for one in training]  # all of them, so that the arms of a seed really run side by side
+        measuring = pool.apply_async(kept, (folder / "estimates.json", estimates, made[0], arguments.designs))
+        rows = [
+            kept(folder / str(seed) / "row.json", one_seed, pool, seed, supercircuit, arguments.cpu_s)
+            for seed, supercircuit in enumerate(made)
+        ]
+        result.measurements["estimates"] = measuring.get()
     result.measurements["by_seed"] = rows
     result.measurements["mean_and_interval"] = {
         what: {arm: interval([row[arm][what] for row in rows]) for arm in ARMS} for what in WHATS
@@ -162,6 +166,20 @@ class ParameterCount(QuickEstimate):
         most = 24 * self.options.max_blocks
         counts = [CoDesign((), widths).parameters / most for widths in circuits]
         return [(count, 1 - count) for count in counts]
+
+
+def kept(path: Path, measure: Callable[..., Any], *arguments: Any) -> Any:
+    """What an interrupted experiment measured before, or what it measures now."""
+    if not path.is_file():
+        path.write_text(json.dumps(measure(*arguments)), encoding="utf-8")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def train(seed: int, folder: Path) -> Path:
+    """The SuperCircuit that all arms of a seed start from."""
+    folder.mkdir(exist_ok=True)
+    with one_thread():
+        return train_supercircuit(Options(data_seed=1 + seed), seed, folder)
 
 
 def one_seed(pool: Any, seed: int, supercircuit: Path, cpu_s: float) -> dict[str, Any]:

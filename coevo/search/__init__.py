@@ -9,6 +9,7 @@ from coevo.search.algorithms import NSGA3 as NSGA3
 from coevo.search.algorithms import Algorithm as Algorithm
 from coevo.search.algorithms import Exhausted as Exhausted
 from coevo.search.algorithms import Exhaustive as Exhaustive
+from coevo.search.algorithms import Islands as Islands
 from coevo.search.algorithms import LocalSearch as LocalSearch
 from coevo.search.algorithms import RandomSearch as RandomSearch
 from coevo.search.algorithms import RegularizedEvolution as RegularizedEvolution

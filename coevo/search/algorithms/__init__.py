@@ -11,15 +11,15 @@ from coevo.search.algorithms.base import Algorithm as Algorithm
 from coevo.search.algorithms.base import Exhausted as Exhausted
 from coevo.search.algorithms.cmaes import CMAES as CMAES
 from coevo.search.algorithms.exhaustive import Exhaustive as Exhaustive
+from coevo.search.algorithms.islands import Islands as Islands
 from coevo.search.algorithms.local import LocalSearch as LocalSearch
 from coevo.search.algorithms.nsga2 import NSGA2 as NSGA2
 from coevo.search.algorithms.nsga3 import NSGA3 as NSGA3
 from coevo.search.algorithms.random import RandomSearch as RandomSearch
 from coevo.search.algorithms.regularized import RegularizedEvolution as RegularizedEvolution
 
-ALGORITHMS: dict[str, type[Algorithm]] = {
-    kind.name: kind for kind in (NSGA2, NSGA3, CMAES, RegularizedEvolution, LocalSearch, RandomSearch, Exhaustive)
-}
+_KINDS = (NSGA2, NSGA3, CMAES, RegularizedEvolution, LocalSearch, Islands, RandomSearch, Exhaustive)
+ALGORITHMS: dict[str, type[Algorithm]] = {kind.name: kind for kind in _KINDS}
 
 
 def make_algorithm(algorithm: str | Algorithm, options: Mapping[str, Any] | None = None) -> Algorithm:

@@ -29,6 +29,7 @@ import contextlib
 import dataclasses
 import json
 import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -94,7 +95,8 @@ def main() -> int:
     }
     with contextlib.ExitStack() as stack:
         folder = arguments.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coevo-ladder-")))
-        pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(len(ARMS) + 1))
+        # A session each: Linux shares its cores out by session first, and arms are to be equals of whatever else runs.
+        pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(len(ARMS) + 1, os.setsid))
         folder.mkdir(parents=True, exist_ok=True)
         training = [pool.apply_async(train, (seed, folder / str(seed))) for seed in range(arguments.seeds)]
         made = [one.get() for one in training]  # all of them, so that the arms of a seed really run side by side

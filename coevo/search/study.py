@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,9 @@ from coevo.errors import ConfigError, InputError
 from coevo.search import environment, preparation
 from coevo.search.agreement import Agreement, agreements
 from coevo.search.algorithms import Algorithm, Exhausted, make_algorithm
+from coevo.search.budget import Budget
 from coevo.search.cache import OutcomeCache
+from coevo.search.crew import Crew
 from coevo.search.design import Design
 from coevo.search.evaluator import Candidate, Outcome
 from coevo.search.events import Asked, Event, Finished, Note, Prepared, Progress, Staged, Started, Told
@@ -25,13 +26,13 @@ from coevo.search.memo_book import MemoCounts
 from coevo.search.objectives import Constraint
 from coevo.search.problem import Problem
 from coevo.search.runners import make_runner
-from coevo.search.runners.base import Done, Runner, StageSetup, Task, WorkerSetup
+from coevo.search.runners.base import Done, Runner
 from coevo.search.schedule import Schedule, Unordered
 from coevo.search.space import Space
 from coevo.search.subject import Judge, settle
 from coevo.search.tables.history import History
 from coevo.search.trial import Trial
-from coevo.search.warm_start import Source, WarmStart, gather, take_prepared
+from coevo.search.warm_start import Source, WarmStart, gather, said
 
 if TYPE_CHECKING:
     import pandas
@@ -78,7 +79,7 @@ class Study:
     ):
         self.seed, self.lag = _whole("seed", seed, 0), _whole("lag", lag, 0)
         self.workers = _whole("workers", workers, 1)
-        self.goals, self.problem, self._sources = settle(subject, evaluate, objectives, constraints)
+        self.goals, self.problem, sources = settle(subject, evaluate, objectives, constraints)
         self.space, self.stages = self.problem.space, self.problem.stages
         for stage in self.stages:
             where = f"evaluator {stage.evaluator.label}" + (f" of stage {stage.name!r}" if len(self.stages) > 1 else "")
@@ -93,14 +94,11 @@ class Study:
             if deterministic
             else Unordered(self.algorithm, self.stages, self.lag)
         )
-        self._runner: Runner = make_runner(runner, self.workers)
-        self._runner_started = False
-        self._tasks = 0
+        self._crew = Crew(make_runner(runner, self.workers), self.stages, sources, self.seed, memo)
         self._listeners: list[Callable[[Event], Any]] = []
         self._artifacts: dict[str, Path] | None = None
         self._exhausted: Exhausted | None = None
         self._stop = self._said_all_failed = self._said_conflict = False
-        self._remember = memo
         self._began: float | None = None
         device = environment.short(environment.cpu_fingerprint())
         self._ledger = Ledger(
@@ -115,18 +113,18 @@ class Study:
             device,
             in_order=deterministic,
         )
-        self._warm_start = str(warm_start) if warm_start is not None else None
-        self._unsaid: list[Note] = []  # stored before anybody listened
         enqueue = [enqueue] if isinstance(enqueue, (str, Path, Design, Mapping)) else list(enqueue)
-        self._enqueued = [_said(source) for source in enqueue]
-        self.config = self._configuration(settings or {})
+        begins_with: dict[str, Any] = {"warm_start": None if warm_start is None else str(warm_start)}
+        if enqueue:
+            begins_with["enqueue"] = [said(source) for source in enqueue]
+        self.config = self._configuration(settings or {}, begins_with)
         path = Path(folder) if folder is not None else None
         begins = path is None or not holds_events(path)
         known = gather(self.problem, self.goals, device, self.seed, warm_start, enqueue) if begins else WarmStart()
         self._folder = RunFolder(path, durability, self.config, environment.describe() if path is not None else {})
         try:
             self._ledger.attach(self._folder)
-            self._begin_with(known)
+            self._unsaid = known.begin(self._ledger, self._folder)
         except BaseException:
             self._folder.close()
             raise
@@ -267,26 +265,6 @@ class Study:
                 self._artifacts = self._prepare()
         return self._artifacts
 
-    def _begin_with(self, known: WarmStart) -> None:
-        """Takes over what the study begins with, in one commit, so that a resumed study never does it again."""
-        if known.prepared is not None:
-            take_prepared(known.prepared, self.folder)
-            body = {"artifacts": known.prepared[1], "seconds": 0.0, "from": str(known.prepared[0])}
-            self._folder.store.append("prepared", None, body)
-            self._ledger.prepared = known.prepared[1]
-        for trial in known.trials:
-            self._ledger.add(trial)
-        for design in known.designs:
-            self._ledger.enqueue(design)
-        if known.trials:
-            self._unsaid.append(Note("info", f"{len(known.trials)} trials were taken over from {self._warm_start}"))
-        if known.designs:
-            self._unsaid.append(Note("info", f"{len(known.designs)} designs are enqueued and come first"))
-        self._unsaid += [Note("warning", text) for text in known.differences]
-        for note in self._unsaid:
-            self._folder.store.append("note", None, {"level": note.level, "text": note.text})
-        self._folder.store.commit()
-
     def _prepare(self) -> dict[str, Path]:
         began = time.monotonic()
         made, entries = preparation.make(
@@ -309,21 +287,21 @@ class Study:
         `trials` counts all designs of the study, those of earlier sessions included; so do `seconds` (of searching)
         and `cost_s` (evaluator seconds summed over workers). At least one is needed.
         """
-        budget = _budget(trials=trials, seconds=seconds, cost_s=cost_s)
+        budget = Budget(trials, seconds, cost_s)
         self._stop = False
         self._start_session()
-        self._emit(Started(self.told, budget, self.workers, self._runner.name))
+        self._emit(Started(self.told, budget.limits, self.workers, self._crew.runner.name))
         while self._unsaid:
-            self._emit(self._unsaid.pop(0))
+            self._emit(self._unsaid.pop(0))  # what was stored before anybody listened
         try:
-            self._connect(budget)
+            if not self._spent(budget, time.monotonic()):
+                self._crew.connect()
             for text in self._warnings():
                 self._note("warning", text)
             self.prepare()
             reason = self._loop(budget)
         except BaseException as problem:
-            self._runner.close(kill=True)
-            self._runner_started = False
+            self._crew.close(kill=True)
             if isinstance(problem, KeyboardInterrupt):
                 self._finish("interrupted")
             raise
@@ -336,7 +314,7 @@ class Study:
 
     def close(self) -> None:
         """Ends the workers, closes the store and lets the folder go; may be called twice."""
-        self._runner.close()
+        self._crew.close()
         self._folder.close()
 
     def __enter__(self) -> Study:
@@ -345,9 +323,8 @@ class Study:
     def __exit__(self, *problem: object) -> None:
         self.close()
 
-    def _loop(self, budget: Mapping[str, float]) -> str:
+    def _loop(self, budget: Budget) -> str:
         began = time.monotonic()
-        trials = int(budget["trials"]) if "trials" in budget else None
         # (stage, batch): designs that were asked and never evaluated, by an earlier session or by hand, come first.
         waiting = [(0, [self._ledger.candidate(index) for index in batch]) for batch in self._ledger.unevaluated()]
         outstanding = 0
@@ -356,19 +333,20 @@ class Study:
             while waiting or not reason:
                 if waiting:
                     stage, batch = waiting.pop(0)
-                elif self._schedule.may_ask(self._schedule.batch_end(trials)):
-                    stage, batch = 0, self._ask_batch(trials)
+                elif self._schedule.may_ask(self._schedule.batch_end(budget.trials)):
+                    stage, batch = 0, self._ask_batch(budget.trials)
                     reason = self._spent(budget, began)
                 else:
                     break
                 batch = self._without_cached(stage, batch)
                 if batch:
-                    self._submit(stage, batch)
+                    logs = None if self._folder.is_private else self.folder / "workers"
+                    self._crew.submit(stage, batch, self.artifacts, logs, self._ledger.memo)
                     outstanding += 1
-                    if self._runner.room() <= 0:
+                    if self._crew.room() <= 0:
                         break
             if outstanding:
-                for task, results in self._runner.wait():
+                for task, results in self._crew.wait():
                     outstanding -= 1
                     candidates = {candidate.index: candidate for candidate in task.candidates}
                     self._commit([t for done in results for t in self._ledger.record(done, candidates[done.index])])
@@ -382,17 +360,13 @@ class Study:
         batches = self._ledger.promoted(no_more)
         return [(stage, [self._ledger.candidate(index) for index in indices]) for stage, indices in batches]
 
-    def _spent(self, budget: Mapping[str, float], began: float) -> str:
+    def _spent(self, budget: Budget, began: float) -> str:
         """Why no further design is asked; empty while the search goes on."""
         if self._stop:
             return "interrupted"
         if self._exhausted:
             return "exhausted"
-        if self.asked >= budget.get("trials", float("inf")):
-            return "trials"
-        if self._ledger.seconds_before + time.monotonic() - began >= budget.get("seconds", float("inf")):
-            return "seconds"
-        return "cost" if self.cost_s >= budget.get("cost_s", float("inf")) else ""
+        return budget.spent(self.asked, self._ledger.seconds_before + time.monotonic() - began, self.cost_s)
 
     def _ask_batch(self, trials: int | None) -> list[Candidate]:
         """The next range of indices."""
@@ -419,40 +393,6 @@ class Study:
                 touched += trials
         self._commit(touched)
         return left
-
-    def _submit(self, stage: int, batch: list[Candidate]) -> None:
-        if not self._runner_started:
-            resources = [stage.evaluator.resources for stage in self.stages]
-            memory_gb = [need.memory_gb for need in resources]
-            cpus, gpus = self._shares()
-            setup = WorkerSetup(
-                stages=tuple(
-                    StageSetup(source, stage.evaluator.resources.timeout_s, stage.budget)
-                    for source, stage in zip(self._sources, self.stages, strict=True)
-                ),
-                artifacts=self.artifacts,
-                seed=self.seed,
-                logs=None if self._folder.is_private else self.folder / "workers",
-                cpus=cpus,
-                memory_gb=None if None in memory_gb else max(filter(None, memory_gb), default=None),
-                gpus=gpus,
-                memo=self._remember,
-            )
-            self._runner.start(setup, self._ledger.memo if self._remember else None)
-            self._runner_started = True
-        self._tasks += 1
-        self._runner.submit(Task(self._tasks, tuple(batch), stage))
-
-    def _connect(self, budget: Mapping[str, float]) -> None:
-        """Has a runner that needs a cluster look for it, before `prepare` costs anything."""
-        connect = getattr(self._runner, "connect", None)
-        if connect is not None and not self._spent(budget, time.monotonic()):
-            connect(*self._shares())
-
-    def _shares(self) -> tuple[int, float]:
-        """CPUs and GPUs of one worker, which serves every stage."""
-        resources = [stage.evaluator.resources for stage in self.stages]
-        return max(need.cpus for need in resources), max(need.gpus for need in resources)
 
     def _ask(self) -> Candidate | None:
         candidate = self._ledger.ask()
@@ -485,7 +425,7 @@ class Study:
     def _start_session(self) -> None:
         if self._began is None:
             self._began = time.monotonic()
-            body = {"told": self.told, "workers": self.workers, "runner": self._runner.name}
+            body = {"told": self.told, "workers": self.workers, "runner": self._crew.runner.name}
             self._folder.store.append("started", None, body)
             self._folder.store.commit()
 
@@ -511,8 +451,7 @@ class Study:
     def _warnings(self) -> list[str]:
         changed = [f"the environment differs from the one this run began in: {it}" for it in self._folder.differences]
         self._folder.differences = []
-        notes = (self._folder.store.note, getattr(self._runner, "note", ""))
-        note = [text for text in notes if text]
+        note = [text for text in (self._folder.store.note, self._crew.note) if text]
         return changed + note + self._schedule.warnings(self.workers)
 
     def _note(self, level: str, text: str) -> None:
@@ -524,23 +463,21 @@ class Study:
         for listener in self._listeners:
             listener(event)
 
-    def _configuration(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def _configuration(self, settings: Mapping[str, Any], begins_with: Mapping[str, Any]) -> dict[str, Any]:
         """What run.toml freezes."""
         config = dict(settings)
         config["problem"] = self.problem.loaded_as or self.problem.name
         config["options"] = dict(self.problem.options)
         config |= self.goals.as_dict()
         algorithm = {"algorithm": self.algorithm.name or type(self.algorithm).__name__, **self.algorithm.settings()}
-        search = {**config.get("search", {}), **algorithm, "seed": self.seed, "lag": self.lag}
-        if not self.deterministic:
-            search["deterministic"] = False
-        if self._warm_start:
-            search["warm_start"] = self._warm_start
-        if self._enqueued:
-            search["enqueue"] = self._enqueued
-        config["search"] = search
-        runner = getattr(self._runner, "spec", self._runner.name)
-        config["run"] = {"workers": self.workers, "runner": runner, **config.get("run", {})}
+        own = {
+            "seed": self.seed,
+            "lag": self.lag,
+            "deterministic": None if self.deterministic else False,
+            **begins_with,
+        }
+        config["search"] = {**config.get("search", {}), **algorithm, **own}
+        config["run"] = {"workers": self.workers, "runner": self._crew.spec, **config.get("run", {})}
         config["recorded"] = {
             "space": self.space.id,
             "stages": [stage.name for stage in self.stages],
@@ -550,24 +487,7 @@ class Study:
         return config
 
 
-def _budget(**limits: float | None) -> dict[str, float]:
-    budget = {name: limit for name, limit in limits.items() if limit is not None}
-    if not budget:
-        raise ConfigError("a budget is needed: run(trials=..., seconds=... or cost_s=...)")
-    for name, limit in budget.items():
-        if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit > 0:
-            raise ConfigError(f"budget {name}: expected a number above 0, got {limit!r}")
-    return budget
-
-
 def _whole(name: str, number: Any, least: int) -> int:
     if isinstance(number, bool) or not isinstance(number, int) or number < least:
         raise ConfigError(f"{name}: expected a whole number of at least {least}, got {number!r}")
     return number
-
-
-def _said(source: Source) -> str:
-    """What run.toml says about an enqueued design: the path it came from, else its answers."""
-    if isinstance(source, Design):
-        return source.text
-    return json.dumps(dict(source)) if isinstance(source, Mapping) else str(source)

@@ -12,8 +12,10 @@ from typing import Any
 from coevo.errors import ConfigError, CorruptRun, InputError, RunFolderError
 from coevo.search import preparation
 from coevo.search.design import Design
+from coevo.search.events import Note
 from coevo.search.export import DESIGN
-from coevo.search.folder import without_none
+from coevo.search.folder import RunFolder, without_none
+from coevo.search.ledger import Ledger
 from coevo.search.objectives import Goals
 from coevo.search.problem import Problem
 from coevo.search.run import Run
@@ -32,6 +34,35 @@ class WarmStart:
     trials: Sequence[Trial] = ()
     prepared: tuple[Path, preparation.Entries] | None = None
     differences: Sequence[str] = ()
+    source: str = ""
+
+    def begin(self, ledger: Ledger, folder: RunFolder) -> list[Note]:
+        """Takes it all over in one commit, so that a resumed study never does it again; gives what was noted."""
+        if self.prepared is not None:
+            take_prepared(self.prepared, folder.path)
+            body = {"artifacts": self.prepared[1], "seconds": 0.0, "from": str(self.prepared[0])}
+            folder.store.append("prepared", None, body)
+            ledger.prepared = self.prepared[1]
+        for trial in self.trials:
+            ledger.add(trial)
+        for design in self.designs:
+            ledger.enqueue(design)
+        notes = [Note("warning", text) for text in self.differences]
+        if self.designs:
+            notes.insert(0, Note("info", f"{len(self.designs)} designs are enqueued and come first"))
+        if self.trials:
+            notes.insert(0, Note("info", f"{len(self.trials)} trials were taken over from {self.source}"))
+        for note in notes:
+            folder.store.append("note", None, {"level": note.level, "text": note.text})
+        folder.store.commit()
+        return notes
+
+
+def said(source: Source) -> str:
+    """What run.toml says about an enqueued design: the path it came from, else its answers."""
+    if isinstance(source, Design):
+        return source.text
+    return json.dumps(dict(source)) if isinstance(source, Mapping) else str(source)
 
 
 def gather(
@@ -69,7 +100,7 @@ def gather(
                 f"what the trials were judged by was prepared with seed {run.config['search'].get('seed')} and is "
                 f"taken over; this study's seed {seed} decides the designs alone"
             )
-    return WarmStart(designs, trials, prepared, differences)
+    return WarmStart(designs, trials, prepared, differences, str(tell))
 
 
 def take_prepared(source: tuple[Path, preparation.Entries], run: Path) -> None:

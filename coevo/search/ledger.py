@@ -153,14 +153,15 @@ class Ledger:
         seed = derived_seed(self.seed, key)
         return Candidate(index, key, self.space.build(entry.design), seed, self._designs_folder, entry.artifacts)
 
-    def unevaluated(self) -> list[list[int]]:
-        """Designs that were asked, by an earlier session or by hand, and have no outcome of the first stage, in their
-        batches."""
-        batches: dict[int, list[int]] = {}
+    def unevaluated(self) -> list[tuple[int, list[int]]]:
+        """(stage, indices) of the batches that were handed out and have no outcome, the deepest first: asked by an
+        earlier session or by hand, or interrupted. What still waits for its batch to be decided is not among them."""
+        batches: dict[tuple[int, int], list[int]] = {}
         for index, entry in sorted(self.open.items()):
-            if entry.stage == 0 and entry.latest is None:
-                batches.setdefault(index // self.schedule.batch, []).append(index)
-        return list(batches.values())
+            if entry.latest is None and not self.ladder.holds(index, entry.stage):
+                group = index // self.stages[entry.stage].evaluator.batch
+                batches.setdefault((-entry.stage, group), []).append(index)
+        return [(-stage, indices) for (stage, _), indices in sorted(batches.items())]
 
     def promoted(self, no_more: bool) -> list[tuple[int, list[int]]]:
         """(stage, indices) of the batches of later stages that are decided by now, the deepest first, each once."""

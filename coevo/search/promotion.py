@@ -91,6 +91,13 @@ class Ladder:
                     todo.append((decided, stage + 1, None))
         return ended, promoted
 
+    def holds(self, index: int, stage: int) -> bool:
+        """Does a design that came to this stage still wait for its batch?"""
+        if stage == 0:
+            return False
+        group = index - index % self._batches[stage] if self.in_order else 0
+        return index in self._promoted[stage].get(group, ())
+
     def ready(self, asked: int, no_more: bool) -> list[tuple[int, list[int]]]:
         """(stage, indices) of the batches whose range is decided, the deepest first; each is given once. `no_more`
         says that nothing beyond `asked` will come for now."""

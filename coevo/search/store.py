@@ -122,24 +122,36 @@ class Store:
         self._pending.append(("memo", None, time.time(), *entry))
 
     def commit(self) -> None:
-        """Writes what was appended in one transaction. When it returns, the events survive the driver's death."""
+        """Writes what was appended in one transaction. When it returns, the events survive the driver's death.
+
+        A KeyboardInterrupt may come at any moment: then the events are on the disk or they are gone, never both.
+        """
         if not self._pending:
             return
+        pending, self._pending = self._pending, []
         try:
             # A single statement is a transaction of its own; two events are an ask and a tell, the usual case.
-            if len(self._pending) == 1:
-                self._database.execute(_INSERT, self._pending[0])
-            elif len(self._pending) == 2:
-                self._database.execute(_INSERT_TWO, self._pending[0] + self._pending[1])
+            if len(pending) == 1:
+                self._database.execute(_INSERT, pending[0])
+            elif len(pending) == 2:
+                self._database.execute(_INSERT_TWO, pending[0] + pending[1])
             else:
                 self._database.execute("BEGIN")
-                self._database.executemany(_INSERT, self._pending)
+                self._database.executemany(_INSERT, pending)
                 self._database.execute("COMMIT")
         except sqlite3.DatabaseError as problem:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
+            self.discard()
+            self._pending = pending  # a disk may have room again
             raise _explained(problem, self.path) from None
-        self._pending.clear()
+        except BaseException:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Forgets what was appended and not committed."""
+        self._pending = []
+        if self._database.in_transaction:
+            self._database.execute("ROLLBACK")
 
     def rows(self) -> Iterator[Row]:
         """All committed events in order."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coevo.errors import ConfigError, InputError
+from coevo.errors import CoevoError, ConfigError, InputError
 from coevo.search import environment, preparation
 from coevo.search.agreement import Agreement, agreements
 from coevo.search.algorithms import Algorithm, Exhausted, make_algorithm
@@ -99,6 +100,7 @@ class Study:
         self._artifacts: dict[str, Path] | None = None
         self._exhausted: Exhausted | None = None
         self._stop = self._said_all_failed = self._said_conflict = False
+        self._torn = False  # interrupted while it recorded: memory and store may differ
         self._began: float | None = None
         device = environment.short(environment.cpu_fingerprint())
         self._ledger = Ledger(
@@ -208,13 +210,15 @@ class Study:
         InputError where its turn has not come: `lag`, or the algorithm's generation, says how many outcomes may be
         outstanding.
         """
+        self._require_whole()
         self.prepare()
         if not self._schedule.may_ask(self.asked + 1):
             raise InputError(
                 f"design {self.asked} needs the outcome of trial {self._schedule.told_prefix}, which was not "
                 f"told yet ({self._schedule.why}"
             )
-        return self._ask()
+        with self._recording():
+            return self._ask()
 
     def tell(self, index: int, result: Mapping[str, Any] | Outcome, cost_s: float = 0.0) -> Trial:
         """Records the outcome of an asked design; when this returns, it is durable. For problems with one stage."""
@@ -223,8 +227,9 @@ class Study:
         if index not in self._ledger.open:
             raise InputError(f"design {index} is not waiting for an outcome (asked so far: {self.asked})")
         outcome = result if isinstance(result, Outcome) else Outcome(metrics=result)
-        trials = self._ledger.record(Done(index, outcome, cost_s), None)
-        self._commit(trials)
+        with self._recording():
+            trials = self._ledger.record(Done(index, outcome, cost_s), None)
+            self._commit(trials)
         return trials[0]
 
     def enqueue(self, design: Design | Mapping[str, Any]) -> str:
@@ -232,8 +237,9 @@ class Study:
 
         InputError where it does not belong to the space, or was asked or enqueued before.
         """
-        enqueued = self._ledger.enqueue(design if isinstance(design, Design) else self.space.design(design))
-        self._folder.store.commit()
+        with self._recording():
+            enqueued = self._ledger.enqueue(design if isinstance(design, Design) else self.space.design(design))
+            self._folder.store.commit()
         return enqueued.key
 
     def add(self, design: Design | Mapping[str, Any], result: Mapping[str, Any] | Outcome) -> Trial:
@@ -249,8 +255,9 @@ class Study:
             device="",
             seed=0,
         )
-        told = self._ledger.add(trial)
-        self._commit([told])
+        with self._recording():
+            told = self._ledger.add(trial)
+            self._commit([told])
         return told
 
     def prepare(self) -> Mapping[str, Path]:
@@ -288,6 +295,7 @@ class Study:
         and `cost_s` (evaluator seconds summed over workers). At least one is needed.
         """
         budget = Budget(trials, seconds, cost_s)
+        self._require_whole()
         self._stop = False
         self._start_session()
         self._emit(Started(self.told, budget.limits, self.workers, self._crew.runner.name))
@@ -299,7 +307,8 @@ class Study:
             for text in self._warnings():
                 self._note("warning", text)
             self.prepare()
-            reason = self._loop(budget)
+            with self._recording():
+                reason = self._loop(budget)
         except BaseException as problem:
             self._crew.close(kill=True)
             if isinstance(problem, KeyboardInterrupt):
@@ -325,8 +334,8 @@ class Study:
 
     def _loop(self, budget: Budget) -> str:
         began = time.monotonic()
-        # (stage, batch): designs that were asked and never evaluated, by an earlier session or by hand, come first.
-        waiting = [(0, [self._ledger.candidate(index) for index in batch]) for batch in self._ledger.unevaluated()]
+        # (stage, batch): designs that were handed out and never evaluated come first.
+        waiting = [(stage, list(map(self._ledger.candidate, batch))) for stage, batch in self._ledger.unevaluated()]
         outstanding = 0
         while True:
             reason = self._spent(budget, began)
@@ -346,14 +355,46 @@ class Study:
                     if self._crew.room() <= 0:
                         break
             if outstanding:
-                for task, results in self._crew.wait():
+                self._idle = True
+                ended = self._crew.wait()
+                self._idle = False
+                for task, results in ended:
                     outstanding -= 1
                     candidates = {candidate.index: candidate for candidate in task.candidates}
                     self._commit([t for done in results for t in self._ledger.record(done, candidates[done.index])])
             promoted = self._promoted(no_more=bool(reason))
             waiting = promoted + waiting  # the deepest first: the oldest designs wait for them
-            if not (outstanding or waiting) and reason:
+            if outstanding or waiting:
+                continue
+            if reason:
                 return reason
+            if not self._schedule.may_ask(self._schedule.batch_end(budget.trials)):
+                raise CoevoError(
+                    f"the search stands still: design {self.asked} waits for trial {self._schedule.told_prefix}, which "
+                    "nobody evaluates. This is a fault of coevo or of the algorithm's horizon, not of your input"
+                )
+
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        """An interruption in here, but for the waiting, leaves memory ahead of the store: the store is the truth."""
+        self._require_whole()
+        self._idle = False
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException:
+            if not self._idle:
+                self._torn = True
+                self._folder.store.discard()
+            raise
+
+    def _require_whole(self) -> None:
+        if self._torn:
+            raise InputError(
+                "this study was interrupted while it recorded; what it told is kept. "
+                + ("Start it anew" if self._folder.is_private else f"Go on with a new Study on folder {self.folder}")
+            )
 
     def _promoted(self, no_more: bool) -> list[tuple[int, list[Candidate]]]:
         """The batches of later stages that are decided by now."""

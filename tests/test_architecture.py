@@ -42,7 +42,7 @@ MODULE_LEVEL: dict[str, set[str]] = {
     "coevo": set(),
     "coevo/cli": {"typer", "rich", "pydantic"},
     "coevo/config": {"pydantic", "tomli_w"},
-    "coevo/report": {"numpy", "plotly", "tomli_w"},
+    "coevo/report": {"numpy"},
     "coevo/testing": {"numpy"},
     "coevo/search": {"numpy"},
     "coevo/search/runners": {"numpy", "cloudpickle"},

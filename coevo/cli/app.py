@@ -162,11 +162,21 @@ def compare(
 
 
 @app.command()
-def report(run: RunArgument, trust: Trust = False, as_json: AsJson = False) -> None:
+def report(
+    run: RunArgument,
+    control: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN", help="A random search of the same problem to compare with; those beside the run by default."
+        ),
+    ] = None,
+    trust: Trust = False,
+    as_json: AsJson = False,
+) -> None:
     """Write a run's report as one HTML file."""
     from coevo.cli.taking import make_report
 
-    make_report(run, trust, as_json)
+    make_report(run, control or [], trust, as_json)
 
 
 @app.command()

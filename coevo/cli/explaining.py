@@ -162,7 +162,7 @@ def _print_lineage(console: Console, run: Run, lines: list[tuple[int, Trial]]) -
 
 
 def _print_drawing(console: Console, run: Run, trial: Trial, trust: bool) -> None:
-    from coevo.report.page import is_svg
+    from coevo.report.sections import is_svg
 
     problem, why = problem_of(str(run.config["problem"]), dict(run.config.get("options", {})), trust)
     if problem is None:

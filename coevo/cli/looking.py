@@ -233,7 +233,7 @@ def _with_unit(metric: str, measure: str) -> str:
 
 def _print_drawing(console: Console, problem: Problem, design: dict[str, Any]) -> None:
     """The problem's drawing, where it is one for a terminal."""
-    from coevo.report.page import is_svg
+    from coevo.report.sections import is_svg
     from coevo.search.design import Design
 
     if problem.draw is None:

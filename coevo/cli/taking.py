@@ -15,14 +15,14 @@ from coevo.search.run import Run
 from coevo.search.verify import problem_of, verify_export, verify_run
 
 
-def make_report(folder: Path, trust: bool, as_json: bool) -> None:
+def make_report(folder: Path, control: list[Path], trust: bool, as_json: bool) -> None:
     from coevo.report import write_report
 
     run = Run.open(folder)
     problem, why = problem_of(str(run.config["problem"]), dict(run.config.get("options", {})), trust)
     if why:
         err().print(Text(f"no drawings: {why}", style="yellow"))
-    path = write_report(run, problem, why)
+    path = write_report(run, problem, why, control)
     emit(
         as_json,
         {"run": str(folder), "report": str(path)},

@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from coevo.report.control import Control
 from coevo.report.data import Table
+from coevo.report.importance import Importances
+from coevo.report.lineage import Step
+from coevo.report.stages import StageCost
+from coevo.search.agreement import Agreement
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,17 @@ class Exported:
 
 
 @dataclass(frozen=True)
+class Line:
+    """The ancestors of one design, itself first."""
+
+    caption: str
+    steps: Sequence[Step]
+
+
+@dataclass(frozen=True)
 class Page:
-    """Everything that the page shows."""
+    """Everything that the page shows. `toml` is the experiment file, `control_commands` what makes a control,
+    `loaded` whether the problem could be loaded by its name."""
 
     title: str
     table: Table
@@ -38,11 +52,20 @@ class Page:
     env: Mapping[str, Any]
     status: Mapping[str, Any]
     toml: str
+    control_commands: str
     folder: str
     written: str
     version: str
+    importances: Importances
+    history: Sequence[Mapping[str, Any]] = ()
+    control: Control | None = None
     description: str = ""
     notes: Sequence[Mapping[str, Any]] = ()
     drawings: Sequence[Drawing] = ()
     exports: Sequence[Exported] = ()
     drawing_note: str = ""
+    lines: Sequence[Line] = ()
+    costs: Sequence[StageCost] = ()
+    agreements: Sequence[Agreement] = ()
+    prepare_s: float = 0.0
+    loaded: bool = True

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from coevo.report.content import Page
-from coevo.report.data import DOMINATED, FAILED, FRONT, INFEASIBLE, Table
+from coevo.report.data import DOMINATED, FAILED, FRONT, HELD, INFEASIBLE, Table
 from coevo.report.words import answer, budget, duration
 
 FINISHED = {
@@ -34,10 +34,11 @@ def header(page: Page) -> str:
         (str(len(table.trials)), "designs"),
         (str(len(table.front)), "on the front"),
         (str(table.count(FRONT) + table.count(DOMINATED)), "feasible"),
+        *([(str(table.count(HELD)), "not promoted")] if len(table.stages) > 1 else []),
         (str(table.count(INFEASIBLE)), "break a constraint"),
         (str(table.count(FAILED)), "failed"),
         (duration(status.get("seconds")), "wall time"),
-        (duration(sum(trial.cost_s for trial in table.trials)), "of evaluations"),
+        (duration(sum(trial.total_cost_s for trial in table.trials)), "of evaluations"),
     ]
     goals = ", ".join(f"{goal.direction} {goal.metric}" for goal in table.goals.objectives)
     limits = ", ".join(f"{limit.metric} {limit}" for limit in table.goals.constraints)
@@ -55,7 +56,7 @@ def header(page: Page) -> str:
 <h1>{escape(page.title)} <span class="badge {badge[0]}">{escape(badge[1])}</span></h1>{under}
 <p class="under"><code>{escape(page.folder)}</code></p>
 <div class="cards">{figures}</div>
-<dl class="facts" style="margin-top:1.2rem">{listed}</dl>
+<dl class="facts">{listed}</dl>
 </div>"""
 
 

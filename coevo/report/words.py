@@ -27,9 +27,11 @@ def unit(text: str) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """ "850 ms", "12.3 s", "4 min 05 s", "3 h 12 min", "2 d 4 h"."""
+    """ "0.14 ms", "850 ms", "12.3 s", "4 min 05 s", "3 h 12 min", "2 d 4 h"."""
     if seconds is None or not math.isfinite(seconds):
         return "-"
+    if 0 < seconds < 0.01:
+        return f"{seconds * 1000:.2g} ms"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
@@ -47,6 +49,14 @@ def answer(value: Any, limit: int = 60) -> str:
     """An answer as text: texts as they are, the rest as JSON, long ones cut."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def brief(value: Any, limit: int = 32) -> str:
+    """An answer in a few letters: a list as its items, the rest as `answer` has it."""
+    if isinstance(value, (list, tuple)) and not any(isinstance(item, (list, tuple)) for item in value):
+        text = " ".join(map(str, value))
+        return text if len(text) <= limit else text[: limit - 1] + "…"
+    return answer(value, limit)
 
 
 def budget(search: Mapping[str, Any]) -> str:

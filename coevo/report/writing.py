@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from coevo.report.content import Drawing, Exported, Page
+from coevo.report.clock import searched_seconds
+from coevo.report.content import Drawing, Exported, Line, Page
+from coevo.report.control import control_of
 from coevo.report.data import DOMINATED, FRONT, Table, tabulate
+from coevo.report.history import histories
+from coevo.report.importance import importances_of
+from coevo.report.lineage import line_of
 from coevo.report.page import render
+from coevo.report.reproduction import control_commands, experiment_toml
+from coevo.report.stages import stage_costs
 from coevo.report.words import unit
-from coevo.search.folder import without_none, write_durably
+from coevo.search.agreement import agreements
+from coevo.search.folder import write_durably
 from coevo.search.front import Archive
 from coevo.search.objectives import Goals
 from coevo.search.problem import Problem
@@ -21,19 +28,22 @@ from coevo.search.run import Run
 DRAWN = 6
 
 
-def write_report(run: Run, problem: Problem | None = None, note: str = "") -> Path:
+def write_report(run: Run, problem: Problem | None = None, note: str = "", control: Sequence[Path | str] = ()) -> Path:
     """Writes the report and returns its path. Without the problem there are no drawings and no units, and `note` says
-    why."""
+    why. `control` are folders of random searches of the same problem; where none is given, those beside the run are
+    taken. InputError where a given one is no such search."""
     path = run.path / "report" / "index.html"
+    text = render(page_of(run, problem, note, control))
     path.parent.mkdir(exist_ok=True)
-    write_durably(path, render(page_of(run, problem, note)))
+    write_durably(path, text)
     return path
 
 
-def page_of(run: Run, problem: Problem | None = None, note: str = "") -> Page:
+def page_of(run: Run, problem: Problem | None = None, note: str = "", control: Sequence[Path | str] = ()) -> Page:
     """Everything that the page shows."""
     from coevo import __version__
 
+    found = control_of(run, control)
     units = dict(run.config.get("units", {}))
     if problem is not None:
         units |= {name: unit for stage in problem.stages for name, unit in stage.evaluator.metrics.items()}
@@ -42,23 +52,33 @@ def page_of(run: Run, problem: Problem | None = None, note: str = "") -> Page:
     archive = Archive(len(run.stages) - 1)
     for trial in trials:
         archive.add(trial)
-    table = tabulate(trials, archive.trials, run.goals, units)
+    table = tabulate(trials, archive.trials, run.goals, units, run.stages)
     drawings, drawing_note = _drawings(table, problem)
+    by_index = {trial.index: trial for trial in trials}
     return Page(
         title=str(run.config["problem"]),
         table=table,
         config=run.config,
         env=run.env,
         status=run.status,
-        toml=experiment_toml(run.config),
+        toml=experiment_toml(run.config, len(trials)),
+        control_commands=control_commands(run.config, run.path, len(trials)),
         folder=str(run.path),
         written=time.strftime("%Y-%m-%d %H:%M"),
         version=__version__,
+        importances=importances_of(table),
+        history=histories(table, searched_seconds(run.rows()), found),
+        control=found,
         description=problem.description if problem else "",
         notes=run.notes(),
         drawings=drawings,
         exports=exports_of(run),
         drawing_note=drawing_note if problem else f"No drawings: {note or 'the problem was not loaded'}.",
+        lines=[Line(caption, line_of(table.trials[row], by_index)) for row, caption in best_rows(table, run.goals)],
+        costs=stage_costs(table),
+        agreements=agreements(trials, run.stages, run.goals) if len(run.stages) > 1 else [],
+        prepare_s=float(run.prepared.get("seconds", 0.0)),
+        loaded=problem is not None or not note,
     )
 
 
@@ -73,18 +93,6 @@ def exports_of(run: Run) -> list[Exported]:
         except (OSError, ValueError, KeyError, TypeError):
             continue  # `coevo verify` says what is wrong with it
     return found
-
-
-def experiment_toml(config: Mapping[str, Any]) -> str:
-    """The experiment file that gives this run again: what run.toml holds, without what it merely records."""
-    import tomli_w
-
-    kept = {
-        name: config[name]
-        for name in ("problem", "options", "objectives", "constraints", "search", "run")
-        if config.get(name)
-    }
-    return tomli_w.dumps(without_none(kept))
 
 
 def best_rows(table: Table, goals: Goals) -> list[tuple[int, str]]:

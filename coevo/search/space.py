@@ -147,25 +147,22 @@ class Space:
             reasons,
         )
 
-    def design_from(self, choose: Chooser, origin: Origin) -> Design | None:
-        """The design with these answers, None where it is not valid."""
+    def design_from(self, choose: Chooser, origin: Origin, rng: Stream | None = None) -> Design | None:
+        """The design with these answers. Where it is not valid: the end of a short climb on the violation's amount,
+        with a stream to climb by, else None."""
         grown = self.grow(choose, origin)
-        if grown.refusal is not None:
+        if grown.refusal is None:
+            self._latest = grown
+            return grown.design
+        if rng is None or not grown.climbable:
             return None
-        self._latest = grown
-        return grown.design
+        return self._climb(grown, rng, self.climb_steps_of_a_child, Counter(), origin)
 
     def child(
         self, rng: Stream, variation: Variation, mother: Design, father: Design | None, origin: Origin
     ) -> Design | None:
         """A valid child of one parent (mutation) or two (crossover, then mutation); None where repair did not help."""
-        grown = self.grow(breed(mother, father, rng, variation), origin)
-        if grown.refusal is None:
-            self._latest = grown
-            return grown.design
-        if not grown.climbable:
-            return None
-        return self._climb(grown, rng, self.climb_steps_of_a_child, Counter(), origin)
+        return self.design_from(breed(mother, father, rng, variation), origin, rng)
 
     def _climb(self, start: Grown, rng: Stream, steps: int, reasons: Counter[str], origin: Origin) -> Design | None:
         """Mutates towards a smaller violation; ties are accepted, so that a plateau can be crossed."""

@@ -115,15 +115,15 @@ def test_logarithmic_numbers_are_searched_on_their_scale():
 @pytest.mark.parametrize("space", [CUBE, MIXED])
 def test_workers_and_completion_change_nothing(space):
     cost = bowl if space is CUBE else mixed_cost
-    with study(space, cost, trials=130) as one:
+    with study(space, cost, trials=90) as one:
         expected = keys(one)
     for workers in (2, 4):
-        with study(space, cost, trials=130, runner="local", workers=workers, lag=workers) as several:
+        with study(space, cost, trials=90, runner="local", workers=workers, lag=workers) as several:
             assert keys(several) == expected
     by_hand = study(space, None)
     rng, waiting, size = random.Random(0), [], by_hand.algorithm.period
     found = []
-    while by_hand.told < 130 // size * size:
+    while by_hand.told < 90 // size * size:
         while by_hand.asked < (by_hand.told // size + 1) * size and len(waiting) < size:
             waiting.append(by_hand.ask())
         rng.shuffle(waiting)
@@ -322,6 +322,22 @@ def test_invalid_draws_are_drawn_again():
         assert done.front().best().outcome.metrics["y"] == pytest.approx(0.08, abs=1e-3)
 
 
+def test_where_valid_designs_are_rare_draws_are_repaired():
+    def check(x):
+        off = abs(sum(x) - 2.5)
+        return None if off < 0.01 else Violation("off the plane", off)
+
+    space = Space("plane/v1", lambda pick: [pick.real(f"x{i}", 0, 1) for i in range(5)], check)
+    found = {}
+    for name in ("cmaes", "random"):
+        with study(space, lambda x: {"y": (x[0] - 1) ** 2 + x[1] ** 2}, trials=300, algorithm=name) as done:
+            trials = list(done.trials())
+            found[name] = done.front().best().outcome.metrics["y"]
+        if name == "cmaes":
+            assert sum(trial.design.origin.how == "cmaes" for trial in trials) > 250
+    assert found["cmaes"] < 0.1 * found["random"]
+
+
 def test_a_search_that_stands_still_begins_anew_with_twice_the_population():
     def two_valleys(x):
         near, far = sum((v - 0.5) ** 2 for v in x), sum((v - 0.95) ** 2 for v in x)
@@ -350,6 +366,37 @@ def test_a_known_design_is_the_first_mean():
         assert all(abs(value - known[name]) < 0.1 for name, value in trial.design.answers)
     assert made.front().best().outcome.metrics["y"] < 0.5 * trials[0].outcome.metrics["y"]
     made.close()
+
+
+def test_a_search_begins_with_the_trials_of_another_run(tmp_path):
+    with study(trials=110, folder=tmp_path / "first", algorithm="nsga2", algorithm_options={"population": 10}) as first:
+        known = first.front().best().outcome.metrics["y"]
+    options = {"algorithm_options": {"population": 8, "sigma": 0.02}, "warm_start": tmp_path / "first"}
+    with study(trials=190, **options) as begun:
+        trials = list(begun.trials())
+        assert [trial.design.origin.how for trial in trials[:110]] == ["imported"] * 110
+        best = min((trial.outcome.metrics["y"] for trial in trials[110:]), default=math.inf)
+        assert best < 0.8 * known
+        expected = keys(begun)
+    with study(trials=190, runner="local", workers=3, **options) as several:
+        assert keys(several) == expected
+
+
+def test_cached_outcomes_are_learnt_from():
+    class Coarse(Batched):
+        def cache_key(self, value):
+            return str([round(x, 1) for x in value])
+
+        def evaluate(self, candidates, context):
+            return [Outcome(bowl([round(x, 1) for x in candidate.value])) for candidate in candidates]
+
+    options = {"algorithm_options": {"population": 8}, "lag": 3}
+    with (
+        study(evaluate=Coarse(2), trials=80, **options) as one,
+        study(evaluate=Coarse(2), trials=80, runner="local", workers=2, **options) as several,
+    ):
+        assert any(trial.cached_from is not None for trial in one.trials())
+        assert keys(one) == keys(several)
 
 
 def test_designs_enqueued_on_the_way_are_injected(tmp_path):

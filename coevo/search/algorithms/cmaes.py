@@ -34,8 +34,8 @@ class CMAES(Algorithm):
 
     A generation is a fixed range of indices and `ask` sees exactly the outcomes of the generations before, whatever the
     lag. A generation is ranked by (hard violation, cost); failed trials come last, and one of failures alone teaches
-    nothing. A draw that `check` refuses or that was asked before is drawn anew, up to 24 times; then chance or the
-    enumeration gives a design.
+    nothing. A draw that `check` refuses or that was asked before is drawn anew, up to 24 times, the later ones
+    repaired where `check` says by how much; then chance or the enumeration gives a design.
 
     Designs that the distribution did not draw (enqueued, imported, from chance) are injected into their generation
     (Hansen 2011). Where the first generations are all of that kind, the best of them is the first mean.
@@ -95,9 +95,15 @@ class CMAES(Algorithm):
     # Asking -----------------------------------------------------------------------------------------------------
 
     def ask(self, i: int) -> Design | Exhausted:
-        return self.fresh(i, self._propose)
+        for attempt in range(self.attempts):
+            # What `check` refuses is drawn anew at first; where valid designs are rare, a climb leads to one nearby.
+            climb = attempt >= self.attempts // 2
+            design = self._propose(stream(self.seed, "ask", i, attempt), climb)
+            if design is not None and design.digest not in self.seen:
+                return design
+        return self.unseen(i)
 
-    def _propose(self, rng: Stream) -> Design | None:
+    def _propose(self, rng: Stream, climb: bool) -> Design | None:
         model = self._started()
         values = model.values(model.draw(_seed(rng)))
         parent = self._parents[rng.below(len(self._parents))].mapping if self._parents else {}
@@ -113,7 +119,7 @@ class CMAES(Algorithm):
                     answer = question.vary(answer, rng, 20.0)
             return answer
 
-        return self.space.design_from(choose, Origin(self.name))
+        return self.space.design_from(choose, Origin(self.name), rng if climb else None)
 
     # Telling ----------------------------------------------------------------------------------------------------
 

@@ -163,7 +163,7 @@ def _children(
     all_items = []
     both = zip(_places(layout, mother), _places(layout, father), strict=True)
     for number, (one, other) in enumerate(both):
-        keys = operators.order_keys(one, other, rest[2 * number], mates)
+        keys = operators.crossed_orders(one, other, rest[2 * number], mates).astype(np.float64)
         if rate > 0.0:
             operators.mutate_order(keys, rest[2 * number + 1], rate)
         items, places = operators.sort_orders(keys)

@@ -89,12 +89,24 @@ def mutate_unit(genomes: Whole, first: int, uniform: Floats, rate: float, eta: f
     flat[row, first + column] = np.minimum(np.maximum(x + np.where(low, step - 1.0, 1.0 - step), 0.0), 1.0)
 
 
-def order_keys(mother: Whole, father: Whole, uniform: Floats, mates: Flags) -> Floats:
-    """Crossover of permutations, as keys to sort the items by: each item wants the place that it has in either parent;
-    items that want one place fall in random order. All are [..., orders, length], the parents with places of items."""
-    first = uniform < 0.5
-    keys: Floats = np.where(first & mates[..., None, None], father, mother) + (uniform - 0.5 * ~first)
-    return keys
+def crossed_orders(mother: Whole, father: Whole, uniform: Floats, mates: Flags) -> Whole:
+    """Cycle crossover (Oliver, Smith and Holland 1987): the items fall into the smallest sets that hold the same places
+    in both parents, and each set takes its places from either parent, as the number of its first item says. So every
+    item stands where one of the parents has it. All are [..., orders, length], the parents with places of items."""
+    length = mother.shape[-1]
+    ours, theirs = mother.reshape(-1, length), father.reshape(-1, length)
+    start = (np.arange(len(ours)) * length)[:, None]
+    item_at = np.empty_like(ours)
+    item_at.ravel()[ours + start] = np.arange(length)
+    step = (
+        item_at.ravel()[theirs + start] + start
+    )  # to the item that has, in the mother, this one's place in the father
+    first = np.arange(ours.size).reshape(ours.shape)
+    for _ in range((length - 1).bit_length()):  # the first item of so many steps, then of twice as many
+        first = np.minimum(first, first.ravel()[step])
+        step = step.ravel()[step]
+    swapped = (uniform.ravel()[first] < 0.5).reshape(mother.shape)
+    return np.where(swapped & mates[..., None, None], father, mother)
 
 
 def mutate_order(keys: Floats, uniform: Floats, rate: float) -> None:

@@ -111,9 +111,14 @@ class Reference:
         return min(max(x + (step - 1.0 if u < 0.5 else 1.0 - step), 0.0), 1.0)
 
     def order(self, mother, father, mates, uniform, move):
-        keys = []
-        for a, b, u in zip(mother, father, uniform, strict=True):
-            keys.append((b if mates and u < 0.5 else a) + (u if u < 0.5 else u - 0.5))
+        keys, left = list(mother), set(range(len(mother)))
+        while mates and left:
+            first = item = min(left)
+            while item in left:
+                left.remove(item)
+                if uniform[first] < 0.5:
+                    keys[item] = father[item]
+                item = mother.index(father[item])
         length = len(keys)
         if length > 1 and move[0] < self.rate:
             i, j = int(move[1] * length), int(move[2] * (length - 1))

@@ -273,14 +273,13 @@ def test_the_result_of_a_problem_is_json():
     assert type(entry["cost"]) is float and type(entry["best"]["rate"]) is float
 
 
-def test_parents_that_agree_hand_their_order_on():
+def test_every_item_stands_where_one_of_the_parents_has_it():
     rng = np.random.default_rng(0)
-    items, places = operators.sort_orders(rng.random((2, 30, 3, 7)))
-    keys = operators.order_keys(places, places, rng.random(places.shape), np.ones((2, 30), dtype=bool))
-    assert (operators.sort_orders(keys)[0] == items).all()
-    other = np.roll(places, 1, axis=1)
-    child = operators.sort_orders(
-        operators.order_keys(places, other, rng.random(places.shape), np.ones((2, 30), bool))
-    )[1]
-    agreed = (places == other).all(axis=-1)
-    assert (child[agreed] == places[agreed]).all() and (child != places).any() and (child != other).any()
+    both = np.ones((2, 300), dtype=bool)
+    for length in (1, 2, 3, 7, 8, 20):
+        mother, father = (operators.sort_orders(rng.random((2, 300, 3, length)))[1] for _ in range(2))
+        child = operators.crossed_orders(mother, father, rng.random(mother.shape), both)
+        assert (np.sort(child, axis=-1) == np.arange(length)).all()
+        assert ((child == mother) | (child == father)).all()
+        assert length < 3 or ((child != mother).any() and (child != father).any())
+        assert (operators.crossed_orders(mother, father, rng.random(mother.shape), ~both) == mother).all()

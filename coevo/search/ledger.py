@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,7 @@ class Ledger:
             self.algorithm.tell(due)
         outcome, score = self._judged(trial.outcome, self.names.index(trial.stage))
         outcome = Outcome(outcome.metrics, outcome.failure)
-        told = replace(trial, index=index, design=design, outcome=outcome, score=score, cost_s=0.0, cached_from=None)
+        told = trial._replace(index=index, design=design, outcome=outcome, score=score, cost_s=0.0, cached_from=None)
         self._asked(index, design)
         self._folder.store.append_asked(index, design.key, records.asked_content(design))
         self._folder.store.append("told", index, records.told_body(told, None, None) | {"imported": True})

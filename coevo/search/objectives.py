@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from coevo.errors import ConfigError, unknown_name
 
@@ -60,8 +60,7 @@ class Constraint:
         return f"{'' if self.hard else 'soft '}{self.comparison} {self.bound:g}"
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """A trial as algorithms compare it: the deeper stage first, then the smaller hard violation, then the minimised
     costs (soft violation is one of them)."""
 
@@ -86,6 +85,7 @@ class Goals:
         self.constraints = tuple(constraints)
         self.hard = tuple(constraint for constraint in self.constraints if constraint.hard)
         self.soft = tuple(constraint for constraint in self.constraints if not constraint.hard)
+        self._negated = [(objective.metric, objective.direction == "max") for objective in self.objectives]
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -102,13 +102,12 @@ class Goals:
 
     def score(self, metrics: Mapping[str, float], depth: int = 0) -> Score:
         """The score of a successful trial's metrics at the stage of this number."""
-        costs = [
-            -metrics[objective.metric] if objective.direction == "max" else metrics[objective.metric]
-            for objective in self.objectives
-        ]
+        costs = [-metrics[metric] if negated else metrics[metric] for metric, negated in self._negated]
         if self.soft:
             costs.append(sum(constraint.violation(metrics[constraint.metric]) for constraint in self.soft))
-        violation = sum(constraint.violation(metrics[constraint.metric]) for constraint in self.hard)
+        violation = 0.0
+        for constraint in self.hard:
+            violation += constraint.violation(metrics[constraint.metric])
         return Score(violation, tuple(costs), depth)
 
     def as_dict(self) -> dict[str, Any]:

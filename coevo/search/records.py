@@ -72,24 +72,24 @@ def told_body(trial: Trial, folder: Path | None, cache_key: str | None) -> dict[
 def trial_of(
     index: int, design: Design, body: dict[str, Any], goals: Goals, folder: Path | None, stages: Sequence[str]
 ) -> Trial:
-    failure = body.get("failure")
-    metrics = body.get("metrics", {})
+    get = body.get
+    stage, metrics, failure = body["stage"], get("metrics", {}), get("failure")
     artifacts: Mapping[str, Path] = NO_FILES
     if "artifacts" in body:
         artifacts = {name: (folder or Path()) / path for name, path in body["artifacts"].items()}
     return Trial(
-        index=index,
-        design=design,
-        stage=body["stage"],
-        outcome=Outcome(metrics, failure, artifacts),
-        cost_s=body["cost_s"],
-        evaluator=body["evaluator"],
-        device=body["device"],
-        seed=body["seed"],
-        score=None if failure is not None else goals.score(metrics, stages.index(body["stage"])),
-        cached_from=body.get("cached_from"),
-        how=body.get("how", ""),
-        earlier=tuple(StageResult(*result) for result in body["earlier"]) if "earlier" in body else (),
+        index,
+        design,
+        stage,
+        Outcome(metrics, failure, artifacts),
+        body["cost_s"],
+        body["evaluator"],
+        body["device"],
+        body["seed"],
+        None if failure is not None else goals.score(metrics, stages.index(stage)),
+        get("cached_from"),
+        get("how", ""),
+        tuple(StageResult(*result) for result in body["earlier"]) if "earlier" in body else (),
     )
 
 

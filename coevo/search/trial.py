@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from coevo.search.design import Design
 from coevo.search.evaluator import Outcome
 from coevo.search.objectives import Score
 
 
-@dataclass(frozen=True, slots=True)
-class StageResult:
+class StageResult(NamedTuple):
     """What a design got at a stage that it went on from."""
 
     stage: str
@@ -19,14 +18,13 @@ class StageResult:
     cost_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(NamedTuple):
     """`index` counts asked designs from 0. `stage` is the deepest that the design reached, `earlier` those before it.
     `cost_s` is evaluator seconds at that stage; a cached outcome costs 0 and names its source in `cached_from`.
     `score` is None where the trial failed. `how` says what befell its worker, where anything did: "" (nothing),
     "retried", "timeout" or "lost"; only "" may be cached."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple's method of this name searches it; nobody searches a trial
     design: Design
     stage: str
     outcome: Outcome

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from coevo.search.events import Asked, Event, Finished, Prepared, Progress, Started, Told
-from coevo.search.front import Archive
+from coevo.search.front import EQUALS_KEPT, Archive
 from coevo.search.objectives import Goals
 from coevo.search.trial import Trial
 
@@ -50,13 +50,13 @@ class Tally:
         self.runner = "local"
         self.best: dict[str, tuple[float, int]] = {}
         self.earlier_s = 0.0
-        self._archive = Archive(depth)
+        self._archive = Archive(depth, EQUALS_KEPT)
         self._clock = clock
         self._samples: deque[tuple[float, int, float]] = deque()
 
     @property
     def front(self) -> int:
-        return len(self._archive.trials)
+        return len(self._archive.trials) + self._archive.left_out
 
     def catch_up(self, trials: Iterable[Trial], seconds: float = 0.0) -> None:
         """Takes in what an earlier process told, before the study goes on."""

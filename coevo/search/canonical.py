@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -79,6 +80,12 @@ _dumps = encoder(ensure_ascii=True)
 def text(answer: Any) -> str:
     """The canonical JSON text of a canonical answer."""
     return _dumps(answer)
+
+
+@functools.lru_cache(maxsize=64)
+def spelling(word: str) -> str:
+    """The canonical JSON text of a word that is asked for again and again: a space's id, a question's name."""
+    return text(word)
 
 
 def digest(content: str) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from coevo.errors import InputError
-from coevo.search.canonical import canonical, digest, freeze, text
+from coevo.search.canonical import canonical, digest, freeze, spelling, text
 
 
 class Origin(NamedTuple):
@@ -47,6 +47,13 @@ class Design:
         put(self, "_digest", known)
         put(self, "_mapping", None)
         put(self, "_origin", origin)
+
+    @classmethod
+    def written(cls, space: str, answers: tuple[tuple[str, Any], ...], content: str, origin: Origin | None) -> Design:
+        """A design whose text is known already; it must be that of the answers."""
+        design = cls.__new__(cls)
+        design._fill(space, answers, content, None, origin)
+        return design
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a Design is frozen; cannot set {name!r}")
@@ -97,7 +104,7 @@ class Design:
     def digest(self) -> bytes:
         """The 16 bytes behind `key`."""
         if self._digest is None:
-            object.__setattr__(self, "_digest", digest(f"[{text(self.space)},{self.text}]"))
+            object.__setattr__(self, "_digest", digest(f"[{spelling(self.space)},{self.text}]"))
         return self._digest  # type: ignore[return-value]
 
     @property

@@ -13,12 +13,16 @@ from coevo.errors import UnknownName, unknown_name
 from coevo.search.objectives import Goals
 from coevo.search.trial import Trial
 
+EQUALS_KEPT = 32  # trials of one point of the front
+
 
 class Front:
-    """The feasible, non-dominated trials, best first objective first. Equal metrics stand side by side."""
+    """The feasible, non-dominated trials, best first objective first. Equal metrics stand side by side, the first
+    EQUALS_KEPT of them; `left_out` counts the others."""
 
-    def __init__(self, goals: Goals, trials: Iterable[Trial]):
+    def __init__(self, goals: Goals, trials: Iterable[Trial], left_out: int = 0):
         self.goals = goals
+        self.left_out = left_out
         self.trials = sorted(trials, key=lambda trial: (trial.score.costs, trial.index) if trial.score else ((), 0))
 
     def __len__(self) -> int:
@@ -56,21 +60,40 @@ class Front:
 
 class Archive:
     """Keeps the front of what it was given, one trial at a time. Only the last stage's outcomes count: `depth` is its
-    number."""
+    number. Of trials with equal costs the first `equals` stay (None: all), so that a search whose metrics take few
+    values does not hold half of its trials in memory; `left_out` counts the others."""
 
-    def __init__(self, depth: int = 0) -> None:
+    def __init__(self, depth: int = 0, equals: int | None = None) -> None:
         self.depth = depth
+        self.equals = equals
         self.trials: list[Trial] = []
-        self._costs: list[tuple[float, ...]] = []  # of the trials; sorted where there are two costs
-        self._matrix = np.empty((0, 0))
+        self._costs: list[tuple[float, ...]] = []  # of the trials where there are two costs, sorted
+        self._matrix = np.empty((0, 0))  # of the trials where there are more or one, in its first rows
         self._beater: tuple[float, ...] = ()  # the costs that turned the last one away turn most away
+        self._count: dict[tuple[float, ...], int] = {}  # how many came with the costs of a trial on the front
+
+    @property
+    def left_out(self) -> int:
+        """How many trials would stand on the front beside equals of theirs that came before."""
+        return sum(self._count.values()) - len(self.trials)
 
     def add(self, trial: Trial) -> bool:
-        """Takes a trial in if nothing dominates it and drops what it dominates. Infeasible and failed ones stay out."""
+        """Takes a trial in if nothing dominates it and drops what it dominates. Infeasible and failed ones stay out.
+        False too where enough equals are there."""
         score = trial.score
         if score is None or score.violation > 0 or score.depth < self.depth:
             return False
-        return self._add_sorted(trial, score.costs) if len(score.costs) == 2 else self._add(trial, score.costs)
+        costs = score.costs
+        equals = self._count.get(costs)
+        if equals is not None:
+            self._count[costs] = equals + 1
+            if self.equals is not None and equals >= self.equals:
+                return False
+        if not (self._add_sorted(trial, costs) if len(costs) == 2 else self._add(trial, costs)):
+            return False
+        if equals is None:
+            self._count[costs] = 1
+        return True
 
     def _add_sorted(self, trial: Trial, costs: tuple[float, ...]) -> bool:
         """Two costs: the second falls as the first rises, so the neighbour on the left decides."""
@@ -79,6 +102,7 @@ class Archive:
             return False
         end = place
         while end < len(self._costs) and self._costs[end][1] >= costs[1]:
+            self._count.pop(self._costs[end], None)
             end += 1
         self._costs[place:end] = [costs]
         self.trials[place:end] = [trial]
@@ -87,8 +111,9 @@ class Archive:
     def _add(self, trial: Trial, costs: tuple[float, ...]) -> bool:
         if self._beater and self._beater != costs and all(map(le, self._beater, costs)):
             return False
-        rows, point = self._matrix, np.array(costs)
-        if len(rows):
+        point, size = np.array(costs), len(self.trials)
+        if size:
+            rows = self._matrix[:size]
             no_worse = (rows <= point).all(axis=1)
             if no_worse.any():
                 beating = no_worse & (rows < point).any(axis=1)
@@ -96,10 +121,17 @@ class Archive:
                     self._beater = tuple(rows[int(beating.argmax())].tolist())
                     return False
             beaten = (point <= rows).all(axis=1) & (point < rows).any(axis=1)
-            keep = np.flatnonzero(~beaten)
-            self._matrix = np.vstack([rows[keep], point])
-            self.trials = [self.trials[index] for index in keep]
-        else:
-            self._matrix = point[None, :]
+            if beaten.any():
+                for place in np.flatnonzero(beaten):
+                    self._count.pop(tuple(rows[place].tolist()), None)
+                keep = np.flatnonzero(~beaten)
+                size = len(keep)
+                self._matrix[:size] = rows[keep]
+                self.trials = [self.trials[place] for place in keep]
+        if size == len(self._matrix):
+            grown = np.empty((max(2 * size, 16), len(costs)))
+            grown[:size] = self._matrix[:size].reshape(size, len(costs))
+            self._matrix = grown
+        self._matrix[size] = point
         self.trials.append(trial)
         return True

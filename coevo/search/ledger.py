@@ -17,7 +17,7 @@ from coevo.search.canonical import derived_seed
 from coevo.search.design import Design, Origin
 from coevo.search.evaluator import Candidate, Outcome
 from coevo.search.folder import RunFolder, sync
-from coevo.search.front import Archive
+from coevo.search.front import EQUALS_KEPT, Archive
 from coevo.search.memo_book import MemoBook
 from coevo.search.objectives import Goals, Score, judge
 from coevo.search.problem import Stage
@@ -31,9 +31,10 @@ from coevo.search.trial import StageResult, Trial
 
 @dataclass(slots=True)
 class Open:
-    """A design that was asked and not yet told: the stage it is at, its outcome there once known, and those before."""
+    """A design that was asked and not yet told: its seed, its stage, its outcome there once known, and those before."""
 
     design: Design
+    seed: int | None = None  # of its evaluation, once somebody asked
     stage: int = 0
     latest: Trial | None = None
     earlier: tuple[StageResult, ...] = ()
@@ -64,7 +65,7 @@ class Ledger:
         self.names = [stage.name for stage in stages]
         batches = [stage.evaluator.batch for stage in stages]
         self.ladder = Ladder([stage.share for stage in stages], batches, in_order=in_order)
-        self.archive = Archive(self.ladder.last)
+        self.archive = Archive(self.ladder.last, EQUALS_KEPT)
         self.memo = MemoBook()
         self.open: dict[int, Open] = {}
         self.queue: deque[Design] = deque()  # enqueued and not asked yet
@@ -149,9 +150,14 @@ class Ledger:
     def candidate(self, index: int) -> Candidate:
         """An open design as the evaluator of its stage gets it."""
         entry = self.open[index]
-        key = entry.design.key
-        seed = derived_seed(self.seed, key)
-        return Candidate(index, key, self.space.build(entry.design), seed, self._designs_folder, entry.artifacts)
+        design = entry.design
+        value = self.space.build(design)
+        return Candidate(index, design.key, value, self._seed_of(entry), self._designs_folder, entry.artifacts)
+
+    def _seed_of(self, entry: Open) -> int:
+        if entry.seed is None:
+            entry.seed = derived_seed(self.seed, entry.design.key)
+        return entry.seed
 
     def unevaluated(self) -> list[tuple[int, list[int]]]:
         """(stage, indices) of the batches that were handed out and have no outcome, the deepest first: asked by an
@@ -189,8 +195,7 @@ class Ledger:
         """Judges an outcome and stores it. Gives the trial first, and then those that it let end: designs that wait at
         a gate for their turn. A trial that is still open goes on or waits."""
         entry = self.open[done.index]
-        seed = derived_seed(self.seed, entry.design.key) if candidate is None else candidate.seed
-        trial = self._trial(done, entry, seed, cached_from)
+        trial = self._trial(done, entry, self._seed_of(entry), cached_from)
         if trial.outcome.artifacts and self._home is not None:
             sync(trial.outcome.artifacts.values())
         cache_key = self._caches[entry.stage].key(candidate) if candidate is not None and not done.how else None
@@ -278,23 +283,24 @@ class Ledger:
         session: float | None = None
         last = 0.0
         for row in self._folder.store.rows():
-            if row.kind == "asked" and row.trial is not None:
-                for trial in self.schedule.due(row.trial):
+            kind, index = row.kind, row.trial
+            if kind == "asked" and index is not None:
+                for trial in self.schedule.due(index):
                     self.algorithm.tell(trial)
                 design = records.design_of(self.space.id, row)
                 if self.queue and self.queue[0].digest == design.digest:
                     self.queue.popleft()
-                self._asked(row.trial, design)
-            elif row.kind in ("told", "staged") and row.trial is not None:
-                self._recall_outcome(row, row.trial, row.body)
-            elif row.kind == "enqueued":
+                self._asked(index, design)
+            elif index is not None and kind in ("told", "staged"):
+                self._recall_outcome(row, index, row.body)
+            elif kind == "enqueued":
                 design = Design.from_json({"space": self.space.id, **row.body})
                 self.queue.append(Design(design.space, design.answers, Origin("enqueued")))
-            elif row.kind == "memo" and row.key is not None:
+            elif kind == "memo" and row.key is not None:
                 self.memo.recall((row.key, row.content))
-            elif row.kind == "prepared":
+            elif kind == "prepared":
                 self.prepared = row.body["artifacts"]
-            elif row.kind == "started":
+            elif kind == "started":
                 self.seconds_before += last - session if session is not None else 0.0
                 session = row.at
             last = row.at

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from coevo.errors import SpaceError
@@ -71,10 +71,23 @@ class Items:
             return -1
 
 
+class Spellings(dict[Any, str]):
+    """The canonical text of (name, answer) by answer, each written once. For answers of one scalar type: 1 is True."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __missing__(self, answer: Any) -> str:
+        found = self[answer] = text((self.name, answer))
+        return found
+
+
 class One:
     """One of several options."""
 
-    __slots__ = ("answers", "items", "lookup", "plain", "raw", "reusable", "size")
+    __slots__ = ("answers", "items", "lookup", "plain", "raw", "reusable", "size", "spellings")
     blends = False  # does mixing make answers that neither parent has?
 
     def __init__(self, name: str, options: Any):
@@ -84,6 +97,7 @@ class One:
         self.plain = self.items.plain  # are answers and values the same thing?
         # From a parent's answer to ours, where that is all there is to fitting.
         self.lookup: dict[Any, Any] | None = {answer: answer for answer in self.answers} if self.plain else None
+        self.spellings = Spellings(name) if self.plain else None
         self.size: int = len(self.answers)
         if not self.size:
             raise SpaceError(f"one({name!r}): there are no options to choose from")
@@ -126,6 +140,7 @@ class Integer:
     plain = True
     blends = False
     lookup = None
+    spellings = None
 
     def __init__(self, name: str, low: int, high: int, step: int):
         where = f"integer({name!r})"
@@ -180,6 +195,7 @@ class Real:
     plain = False
     blends = True
     lookup = None
+    spellings = None
 
     def __init__(self, name: str, low: float, high: float, log: bool):
         where = f"real({name!r})"
@@ -275,6 +291,7 @@ class Order:
     plain = False
     blends = True
     lookup = None
+    spellings = None
 
     def __init__(self, name: str, items: Any, k: int | None):
         where = f"order({name!r})"
@@ -360,6 +377,7 @@ class Some:
     plain = False
     blends = True
     lookup = None
+    spellings = None
 
     def __init__(self, name: str, items: Any, k: int):
         where = f"some({name!r})"
@@ -429,3 +447,12 @@ def _count_of(k: int | None, n: int, where: str) -> int:
 
 
 Question = One | Integer | Real | Order | Some
+
+
+def spelled(answers: Mapping[str, Any], questions: Mapping[str, Question]) -> str:
+    """The canonical text of answers to these questions, as `text` writes it, from parts that were written before."""
+    parts = []
+    for name, answer in answers.items():
+        spellings = questions[name].spellings
+        parts.append(text((name, answer)) if spellings is None else spellings[answer])
+    return f"[{','.join(parts)}]"

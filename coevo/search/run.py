@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from coevo.errors import InputError, RunFolderError
 from coevo.search import folder as folders
 from coevo.search import records, store
-from coevo.search.front import Archive, Front
+from coevo.search.front import EQUALS_KEPT, Archive, Front
 from coevo.search.objectives import Goals
 from coevo.search.problem import Problem
 from coevo.search.tables.history import History
@@ -63,10 +63,10 @@ class Run:
         return (records.inner_result_of(row) for row in self.rows() if row.kind == "memo")
 
     def front(self) -> Front:
-        archive = Archive(len(self.stages) - 1)
+        archive = Archive(len(self.stages) - 1, EQUALS_KEPT)
         for trial in self.trials():
             archive.add(trial)
-        return Front(self.goals, archive.trials)
+        return Front(self.goals, archive.trials, archive.left_out)
 
     @property
     def history(self) -> History:

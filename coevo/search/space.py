@@ -12,7 +12,7 @@ from coevo.errors import InfeasibleSpace, SpaceError
 from coevo.search.canonical import Stream
 from coevo.search.design import Design, Origin
 from coevo.search.pick import Chooser, Pick, Rejected
-from coevo.search.questions import MISSING, Question
+from coevo.search.questions import MISSING, Question, spelled
 from coevo.search.variation import Draw, Variation, breed
 
 
@@ -70,9 +70,10 @@ class Space:
             value, verdict = None, rejected
         except SpaceError as problem:
             raise SpaceError(f"space {self.id!r}: {problem}") from None
-        design = Design(self.id, pick.answers.items(), origin)
         if verdict is None:
-            return Grown(design, value, None)
+            content = spelled(pick.answers, self._questions)
+            return Grown(Design.written(self.id, tuple(pick.answers.items()), content, origin), value, None)
+        design = Design(self.id, pick.answers.items(), origin)
         if isinstance(verdict, str):
             return Grown(design, value, Violation(verdict, float("inf")))
         if isinstance(verdict, (Violation, Rejected)):

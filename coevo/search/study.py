@@ -174,7 +174,8 @@ class Study:
 
     def front(self) -> Front:
         """The feasible designs that nothing beats, so far."""
-        return Front(self.goals, self._ledger.archive.trials)
+        archive = self._ledger.archive
+        return Front(self.goals, archive.trials, archive.left_out)
 
     def trials(self) -> Iterator[Trial]:
         """Every told trial in the order of the indices, read from the store."""

@@ -1,5 +1,6 @@
 """CMA-ES: the library's own steps, the generation barrier, mixed spaces, injected designs, refusals."""
 
+import dataclasses
 import math
 import random
 import sys
@@ -7,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from coevo import Evaluator, Outcome, Problem, Space, Stage, Study, Violation
+from coevo import Design, Evaluator, Outcome, Problem, Space, Stage, Study, Violation
 from coevo.errors import ConfigError, InputError, MissingExtra, UnknownName
 from coevo.search import CMAES, events
 from coevo.search.algorithms.coordinates import asked_of, discover
@@ -233,6 +234,45 @@ def test_the_coordinates_of_a_conditional_space():
     ]
     assert found["heads"].size == 16 and found["steps"].steps
     assert discover(MIXED) == discover(Space("mixed/v1", build_mixed))
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda p: p.real("x", 0, 1),
+        lambda p: p.integer("x", 0, 400) / 400,
+        lambda p: p.integer("x", 0, 30) / 30 + p.integer("y", 0, 1),
+        lambda p: p.integer("x", 0, 200) / 200 + p.one("c", (0, 1)),
+        lambda p: p.real("x", 0, 1) + p.one("c", (0, 1, 2)) + p.real("z", 0, 0),
+        lambda p: p.real("x", 0, 1) if p.one("c", (False, True)) else 0.5,
+    ],
+)
+def test_small_and_lopsided_spaces_are_searched(build):
+    with study(Space("edge/v1", build), lambda v: {"y": (v - 0.31) ** 2}, trials=120) as done:
+        assert done.front().best().outcome.metrics["y"] < 1e-3
+    with study(Space("edge/v1", build), lambda v: {"y": 1.0}, trials=120) as flat:
+        assert flat.told >= 62
+
+
+def test_a_draw_is_known_again_though_it_was_rounded_otherwise():
+    made = study(evaluate=None, algorithm_options={"population": 6})
+    asked = [made.ask() for _ in range(6)]
+    algorithm = made.algorithm
+    for candidate in asked:
+        made.tell(candidate.index, {"y": 1.0})
+    trials = list(made.trials())
+    model = algorithm._started()
+    for trial in trials:
+        exact = algorithm._point(model, trial)
+        assert exact.tolist() == [value for _, value in trial.design.answers]
+        for change, known in ((1e-10, True), (1e-3, False)):
+            answers = {name: value + change * (1 if value < 0.5 else -1) for name, value in trial.design.answers}
+            moved = Design(CUBE.id, answers.items(), trial.design.origin)
+            found = algorithm._point(model, dataclasses.replace(trial, design=moved))
+            assert (found.tolist() == exact.tolist()) is known
+            assert found.tolist() == (exact.tolist() if known else pytest.approx(list(answers.values())))
+    made.close()
 
 
 def test_choices_that_change_their_kind_or_options_have_no_coordinate():

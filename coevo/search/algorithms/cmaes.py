@@ -21,6 +21,7 @@ from coevo.search.space import Space
 from coevo.search.trial import Trial
 
 BROUGHT = ("enqueued", "imported")
+ROUNDING = 1e-7  # of a range: two draws that differ by less are one draw, rounded otherwise
 FLAT = 1e-12  # a span of costs below it over many generations is no progress any more
 
 
@@ -151,11 +152,13 @@ class CMAES(Algorithm):
         asked = asked_of(self.space, trial.design)
         placed = [(self._place[name], question, answer) for name, question, answer in asked if name in self._place]
         if _how(trial) == self.name:
-            for attempt in range(self.attempts):
-                point = model.draw(_seed(stream(self.seed, "ask", trial.index, attempt)))
-                values = model.values(point)
-                if all(self._coordinates[at].answer(question, values[at]) == answer for at, question, answer in placed):
-                    return point
+            # To the last digit first. A run resumed on another processor may round otherwise in its linear algebra.
+            for tolerance in (0.0, ROUNDING):
+                for attempt in range(self.attempts):
+                    point = model.draw(_seed(stream(self.seed, "ask", trial.index, attempt)))
+                    values = model.values(point)
+                    if all(self._coordinates[at].agrees(q, values[at], answer, tolerance) for at, q, answer in placed):
+                        return point
         known = {at: self._coordinates[at].value(question, answer) for at, question, answer in placed}
         numbers = {at: value for at, value in known.items() if value is not None}
         return model.inject(numbers, _seed(stream(self.seed, "inject", trial.index)))

@@ -41,6 +41,12 @@ class Coordinate:
         position = min(int(value * size), size - 1) if self.steps else int(value)
         return question.nth(position) if position < size else MISSING
 
+    def agrees(self, question: Question, value: float, answer: Any, tolerance: float) -> bool:
+        """Is this the question's answer at the coordinate, but for `tolerance` (a share of the range) if it is real?"""
+        if tolerance and type(question) is Real and self.kind == "real":
+            return abs(question.share(answer) - value) <= tolerance
+        return bool(self.answer(question, value) == answer)
+
     def value(self, question: Question, answer: Any) -> float | None:
         """The coordinate of an answer, None where the question is of another kind or the answer out of range."""
         if self.kind == "real" and type(question) is Real:

@@ -67,7 +67,7 @@ class Crew:
 
     def _setup(self, artifacts: Mapping[str, Path], logs: Path | None) -> WorkerSetup:
         memory_gb = [stage.evaluator.resources.memory_gb for stage in self._stages]
-        cpus, gpus = self._shares()
+        cpus, gpus, custom = self._shares()
         return WorkerSetup(
             stages=tuple(
                 StageSetup(source, stage.evaluator.resources.timeout_s, stage.budget)
@@ -79,10 +79,14 @@ class Crew:
             cpus=cpus,
             memory_gb=None if None in memory_gb else max(filter(None, memory_gb), default=None),
             gpus=gpus,
+            custom=custom,
             memo=self._memo,
         )
 
-    def _shares(self) -> tuple[int, float]:
-        """CPUs and GPUs of one worker."""
+    def _shares(self) -> tuple[int, float, dict[str, float]]:
+        """CPUs, GPUs and custom resources of one worker."""
         needs = [stage.evaluator.resources for stage in self._stages]
-        return max(need.cpus for need in needs), max(need.gpus for need in needs)
+        custom: dict[str, float] = {}
+        for need in needs:
+            custom |= {name: max(amount, custom.get(name, 0.0)) for name, amount in need.custom.items()}
+        return max(need.cpus for need in needs), max(need.gpus for need in needs), custom

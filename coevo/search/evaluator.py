@@ -17,12 +17,15 @@ from coevo.search.memo import Compute, ComputeMany, MemoTable
 class Resources:
     """What one worker needs. `timeout_s` is for one candidate; a batch gets it once a member. The local runner gives
     its workers `cpus` threads, holds each to `memory_gb` of data, and does not share out `gpus`: it has the machine's.
+    `custom` are resources that nodes of a cluster are started with (`ray start --resources='{"tpu": 4}'`), by name; to
+    the local runner they mean nothing.
     """
 
     cpus: int = 1
     gpus: float = 0.0
     memory_gb: float | None = None
     timeout_s: float | None = None
+    custom: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import fcntl
 import io
 import os
 import sys
@@ -16,12 +15,14 @@ import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from coevo.errors import CoevoError, EvaluatorError
 from coevo.search.evaluator import Candidate, Outcome
 from coevo.search.folder import sha256
+from coevo.search.runners.artifact_cache import kept
 from coevo.search.runners.calls import Calls, one_line
 from coevo.search.runners.wire import READY, dump, load, unframed, unpack
 from coevo.search.runners.worker import answer, limit_memory, read, unloadable, unusable
@@ -55,10 +56,12 @@ class Actor:
         """Loads the setup and the first stage's evaluator. `shipped` has (file name, [reference to its bytes]) of each
         artefact that was missing; only the first actor of a node fetches the bytes.
         """
+        import ray
+
         try:
             paths = {name: path for name, path in self._paths.items() if path is not None}
             for name, (file, reference) in shipped.items():
-                paths[name] = _unpacked(file, self._digests[name], reference[0])
+                paths[name] = kept(self._digests[name], file, partial(ray.get, reference[0]))
             setup = replace(read(unframed(payload)), artifacts=paths)
             limit_memory(setup.memory_gb, beside=_data_bytes())
             self._calls = Calls(setup)
@@ -158,25 +161,6 @@ def _at_hand(path: Path, digest: str) -> Path | None:
         return path if sha256(path) == digest else None
     except OSError:
         return None
-
-
-def _unpacked(file: str, digest: str, reference: Any) -> Path:
-    """The artefact in this node's cache, written by whichever actor comes first."""
-    import ray
-
-    cache = Path(tempfile.gettempdir()) / f"coevo-artifacts-{os.getuid()}"
-    cache.mkdir(mode=0o700, exist_ok=True)
-    if cache.stat().st_uid != os.getuid() or cache.is_symlink():  # somebody else could swap what evaluators load
-        raise EvaluatorError(f"{cache} belongs to another user; remove it, or set TMPDIR on this node")
-    path = cache / digest / file
-    with open(cache / f"{digest}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if _at_hand(path, digest) is None:
-            path.parent.mkdir(exist_ok=True)
-            part = path.with_name(f".{path.name}.part")
-            part.write_bytes(ray.get(reference))
-            os.replace(part, path)
-    return path
 
 
 def _redirect(log: Path) -> None:

@@ -62,9 +62,9 @@ class WorkerSetup:
 
     `logs` is a folder for the workers' standard output, or None to inherit. `cpus` is how many threads the numerical
     libraries of a worker may take; it is fixed so that no outcome depends on how many workers share the machine.
-    A worker that wants more data than `memory_gb` gets a MemoryError, which fails its candidate. `gpus` is what a
-    runner that shares out GPUs gives each worker. `memo=False` has inner results computed anew whenever they are asked
-    for.
+    A worker that wants more data than `memory_gb` gets a MemoryError, which fails its candidate. `gpus` and `custom`
+    are what a runner that shares them out gives each worker. `memo=False` has inner results computed anew whenever they
+    are asked for.
     """
 
     stages: tuple[StageSetup, ...]
@@ -76,6 +76,7 @@ class WorkerSetup:
     memory_gb: float | None = None
     gpus: float = 0.0
     memo: bool = True
+    custom: Mapping[str, float] = field(default_factory=dict)
 
 
 class Runner(Protocol):
@@ -91,9 +92,9 @@ class Runner(Protocol):
     `memo` is the driver's book of inner results (a new one where none is given): every worker has a reader of it, is
     sent what that owes with each task, and returns with its answer, also where that is an exception, what it computed.
 
-    A runner may also have `connect(cpus, gpus)`, which the study calls before it prepares anything, so that a cluster
-    that is absent or too small is refused before it costs anything; `note`, a warning that the study passes on; and
-    `spec`, the text that `make_runner` makes it from, where that is more than its name.
+    A runner may also have `connect(cpus, gpus, custom)`, which the study calls before it prepares anything, so that a
+    cluster that is absent or too small is refused before it costs anything; `note`, a warning that the study passes on;
+    and `spec`, the text that `make_runner` makes it from, where that is more than its name.
     """
 
     name: str

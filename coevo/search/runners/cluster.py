@@ -6,23 +6,21 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
-import ipaddress
 import math
 import os
 import signal
-import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from coevo.errors import ConfigError, missing_extra
+from coevo.search.runners import address as addresses
 from coevo.search.runners.calls import one_line
+from coevo.search.runners.local_ray import LocalRay, own_signals
 
-PATIENCE_S = 20.0  # for an address that does not answer: a head node that is just starting needs some seconds
-ENDING_S = 3.0
-LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # where it is off, Ray listens on 127.0.0.1 alone, on Linux too
+JOINING_S = 30.0  # once Ray has answered
 
 
 def require_ray() -> None:
@@ -32,22 +30,54 @@ def require_ray() -> None:
 
 
 class Cluster:
-    """A Ray that is connected. `local` where it was started here, `note` what its user should be warned of."""
+    """A Ray that is connected. `local` where it was started here, `note` what its user should be warned of.
 
-    def __init__(self, address: str | None, cpus: int):
+    `cpus` is how many a local Ray claims to have, and `environment` what its processes have in theirs; on a cluster
+    that is joined, nobody knows that. `wait_s` is how long to wait for an answer at an address.
+    """
+
+    _started: ClassVar[Cluster | None] = None  # the Ray that this process started, if it runs
+
+    def __init__(
+        self,
+        address: str | None,
+        cpus: int,
+        environment: Mapping[str, str] | None = None,
+        wait_s: float | None = None,
+    ):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         address = address or os.environ.get("RAY_ADDRESS") or "local"
+        wait_s = addresses.waiting_time_s(wait_s)
         self.local = address == "local"
-        with _loopback() if self.local else contextlib.nullcontext():
-            import ray
+        self.environment: Mapping[str, str] = {}
+        self.note = ""
+        self._local: LocalRay | None = None
+        self._spoken = None
+        module: Any = sys.modules.get("ray")
+        self.ours = module is None or not module.is_initialized()
+        if not self.ours:
+            self.ray: Any = module
+            self.local = False
+            if Cluster._started is not None:
+                self.environment = Cluster._started.environment
+        elif self.local:
+            self._local = LocalRay(cpus, environment or {})
+            self.ray, self.environment = self._local.ray, self._local.environment
+            Cluster._started = self
+        else:
+            self._join(address, wait_s)
+        if self.ours:
+            self._keep_quiet()
+        if (self.ours and address == "auto") or (not self.ours and Cluster._started is None):
+            self.note = self._exposure(wait_s)
 
-            self.ray: Any = ray
-            self.ours = not ray.is_initialized()
-            self.local &= self.ours
-            self._spoken = None
-            if self.ours:
-                self._connect(address, cpus)
-        self.note = "" if self.local else _exposure(address, str(ray.get_runtime_context().gcs_address))
+    def _exposure(self, wait_s: float) -> str:
+        """The warning for a cluster whose address is known only now."""
+        gcs = str(self.ray.get_runtime_context().gcs_address)
+        host = gcs.rpartition(":")[0]
+        if addresses.is_loopback(host) or not addresses.lets_anyone_in(gcs, wait_s):
+            return ""
+        return addresses.exposure(host)
 
     def require(self, need: Mapping[str, float], workers: int) -> None:
         """ConfigError where not one actor of this need fits on any node, or fewer than `workers` on a Ray that cannot
@@ -81,171 +111,58 @@ class Cluster:
 
     def close(self) -> None:
         """Leaves the cluster, or ends the Ray that was started here, where this object connected to it."""
-        if self.ours:
-            self.ours = False
-            started = _under_raylets() if self.local else {}
-            try:
-                self.ray.shutdown()
-            finally:
-                _end(started)
+        if not self.ours:
+            return
+        self.ours = False
+        try:
+            self.ray.shutdown()
+        finally:
+            if self._local is not None:
+                Cluster._started = None
+                self._local.close()
             if self._spoken is not None:
-                self._worker_module().print_to_stdstream = self._spoken
+                _worker_module().print_to_stdstream = self._spoken
 
-    def _connect(self, address: str, cpus: int) -> None:
-        if not self.local:
-            _wait_for(address)
-        options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
-        if self.local:
-            # More CPUs than there are: as many workers as were asked for start, as they do without Ray.
-            options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-            options["num_cpus"] = max(cpus, os.cpu_count() or 1)
-        else:
-            os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", f"{PATIENCE_S:g}")
+    def _join(self, address: str, wait_s: float) -> None:
+        self.note = addresses.reach(address, wait_s)
+        import ray
+
+        self.ray = ray
         begun = time.monotonic()
         try:
-            with _own_signals(), contextlib.nullcontext() if self.local else _at_most(2 * PATIENCE_S):
-                self.ray.init(**options)
+            with own_signals(), _at_most(JOINING_S):
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (Exception, SystemExit) as error:
-            self.ray.shutdown()
-            what = "a local Ray cannot be started" if self.local else f"Ray at {address!r} cannot be joined"
-            hint = "" if self.local else _hint()
-            raise ConfigError(f"{what} ({time.monotonic() - begun:.0f} s): {one_line(error)}.{hint}") from error
-        # Ray prints what raylets report (an actor died) on standard output, where `--json` has its document.
-        module = self._worker_module()
+            ray.shutdown()
+            raise ConfigError(
+                f"Ray at {address!r} cannot be joined ({time.monotonic() - begun:.0f} s): {one_line(error)}."
+                f"{addresses.hint()}"
+            ) from error
+        if address.startswith("ray://"):
+            host = address.removeprefix("ray://").rpartition(":")[0]
+            if not addresses.is_loopback(host) and not _asks_for_a_token():
+                self.note = addresses.exposure(host)
+
+    def _keep_quiet(self) -> None:
+        """Ray prints what raylets report (an actor died) on standard output, where `--json` has its document."""
+        module = _worker_module()
         self._spoken = getattr(module, "print_to_stdstream", None)
         if self._spoken is not None:
             module.print_to_stdstream = lambda *_, **__: None
 
-    def _worker_module(self) -> Any:
-        return importlib.import_module("ray._private.worker")
 
-
-def _hint() -> str:
-    return (
-        " Is its head node up (`ray start --head --port=6379`), the address right, and Ray of the same version here "
-        "and there? Without an address (and with RAY_ADDRESS unset) a local Ray is started"
-    )
-
-
-def _wait_for(address: str) -> None:
-    """ConfigError where nobody listens at host:port within PATIENCE_S; "auto" and other words are Ray's to judge."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():
-        if address != "auto":
-            raise ConfigError(f"Ray address: expected HOST:PORT, ray://HOST:PORT or auto, got {address!r}")
-        return
-    begun = time.monotonic()
-    while True:
-        try:
-            with socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE_S):
-                return
-        except (OSError, OverflowError) as error:
-            waited = time.monotonic() - begun
-            if waited + 0.5 >= PATIENCE_S:
-                raise ConfigError(
-                    f"nobody answered at the Ray address {address!r}; waited {waited:.0f} s (the last attempt: "
-                    f"{one_line(error)}).{_hint()}"
-                ) from None
-            time.sleep(0.5)
-
-
-def _exposure(address: str, gcs: str) -> str:
-    """The warning for a cluster that others can reach and that asks nobody for a token; else empty."""
-    host = address.removeprefix("ray://").rpartition(":")[0] or gcs.rpartition(":")[0]
-    if _is_loopback(host) or _asks_for_a_token():
-        return ""
-    return (
-        f"Ray at {host} lies beyond loopback and token authentication is off: whoever reaches its ports can run code "
-        "as you on every node. Start the cluster and this command with RAY_AUTH_MODE=token and the same RAY_AUTH_TOKEN "
-        "(make one with `ray get-auth-token --generate`), and keep its ports inside a private network"
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    if host.strip("[]") == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+def _worker_module() -> Any:
+    return importlib.import_module("ray._private.worker")
 
 
 def _asks_for_a_token() -> bool:
+    """Whether this process shows a token to whom it connects to."""
     try:
         from ray._private.authentication.authentication_utils import is_token_auth_enabled
 
         return bool(is_token_auth_enabled())
     except ImportError:  # a Ray before 2.52, which knows no tokens
         return False
-
-
-def _under_raylets() -> dict[int, str]:
-    """Process id and start time of whatever the raylets that this process started have started (Linux).
-
-    `ray.shutdown` ends the raylet and leaves it to the workers to notice, which those that are starting, or hold the
-    interpreter's lock, do late or never.
-    """
-    children: dict[int, list[int]] = {}
-    started: dict[int, str] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        if (found := _stat(int(entry.name))) is not None:
-            children.setdefault(int(found[1]), []).append(int(entry.name))
-            started[int(entry.name)] = found[19]
-    pending = [pid for pid in children.get(os.getpid(), []) if _command(pid).endswith("/raylet")]
-    under: dict[int, str] = {}
-    while pending:
-        below = children.get(pending.pop(), [])
-        under |= {pid: started[pid] for pid in below}
-        pending += below
-    return under
-
-
-def _end(started: Mapping[int, str]) -> None:
-    """Waits for these processes to end, and kills those that do not."""
-
-    def left() -> list[int]:
-        stats = {pid: _stat(pid) for pid in started}
-        return [pid for pid, stat in stats.items() if stat and stat[19] == started[pid] and stat[0] != "Z"]
-
-    until = time.monotonic() + ENDING_S
-    while left() and time.monotonic() < until:
-        time.sleep(0.02)
-    for pid in left():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _stat(pid: int) -> list[str] | None:
-    """The fields of /proc/PID/stat from the state on."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].decode(errors="replace")
-    except OSError:
-        return ""
-
-
-@contextlib.contextmanager
-def _loopback() -> Iterator[None]:
-    """Has a Ray that starts in here listen on loopback alone: its own `_node_ip_address` does not see to that, because
-    Ray looks up the machine's public address for it (`resolve_ip_for_localhost`)."""
-    before = os.environ.get(LOOPBACK)
-    os.environ[LOOPBACK] = "0"
-    constants: Any = importlib.import_module("ray._private.ray_constants")
-    enabled, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
-    try:
-        yield
-    finally:
-        constants.ENABLE_RAY_CLUSTER = enabled
-        if before is None:
-            del os.environ[LOOPBACK]
-        else:
-            os.environ[LOOPBACK] = before
 
 
 @contextlib.contextmanager
@@ -267,18 +184,3 @@ def _at_most(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, left)
         signal.signal(signal.SIGALRM, handler)
-
-
-@contextlib.contextmanager
-def _own_signals() -> Iterator[None]:
-    """Ray puts a handler of its own in the place of the driver's; the driver's comes back."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if handler is not None:
-                signal.signal(number, handler)

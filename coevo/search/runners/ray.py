@@ -65,11 +65,11 @@ class RayRunner:
     """`workers` actors, each of which sets the evaluator up once; one thread of the driver serves them all.
 
     Without an address (and with RAY_ADDRESS unset) a Ray is started on loopback, dashboard off, and ended by `close`;
-    with one ("10.0.0.7:6379", "ray://10.0.0.7:10001", "auto") a cluster is joined. Each actor reserves the evaluator's
-    CPUs and GPUs, `gpus` where that is more, and `resources`. Failures are treated as the local runner treats them, in
-    the same words. Where an actor does not see the driver's files, what `prepare` made travels once a node, and the
-    files of outcomes travel back. The evaluators' output goes to the run's logs, or to Ray's where those are out of
-    reach.
+    with one ("10.0.0.7:6379", "ray://10.0.0.7:10001", "auto") a cluster is joined, which has `wait_s` to answer (10,
+    unless COEVO_RAY_WAIT_S says otherwise). Each actor reserves the evaluator's CPUs, GPUs and custom resources, `gpus`
+    where that is more, and `resources`. Failures are treated as the local runner treats them, in the same words. Where
+    an actor does not see the driver's files, what `prepare` made travels once a node, and the files of outcomes travel
+    back. The evaluators' output goes to the run's logs, or to Ray's where those are out of reach.
     """
 
     name = "ray"
@@ -80,11 +80,12 @@ class RayRunner:
         address: str | None = None,
         gpus: float = 0,
         resources: Mapping[str, float] | None = None,
+        wait_s: float | None = None,
     ):
         if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
             raise ConfigError(f"workers: expected a whole number from 1 on, got {workers!r}")
         require_ray()
-        self.workers, self.address, self.gpus = workers, address, gpus
+        self.workers, self.address, self.gpus, self.wait_s = workers, address, gpus, wait_s
         self.resources = dict(resources or {})
         self.spec = "ray" if address is None else address if address.startswith("ray://") else f"ray:{address}"
         self._cluster: Cluster | None = None
@@ -96,13 +97,14 @@ class RayRunner:
         """What the user should be warned of; empty where nothing is."""
         return self._cluster.note if self._cluster is not None else ""
 
-    def connect(self, cpus: int = 1, gpus: float = 0.0) -> None:
+    def connect(self, cpus: int = 1, gpus: float = 0.0, custom: Mapping[str, float] | None = None) -> None:
         """Starts or joins Ray, and sees whether actors of this size fit. ConfigError where nobody answers, or where
         the cluster has not what one of them needs."""
         if self._cluster is not None:
             return
-        self._need = {"CPU": cpus, "GPU": max(gpus, self.gpus), **self.resources}
-        cluster = Cluster(self.address, self.workers * cpus)
+        self._need = {"CPU": cpus, "GPU": max(gpus, self.gpus), **(custom or {}), **self.resources}
+        self._environment = worker_environment(cpus)
+        cluster = Cluster(self.address, self.workers * cpus, self._environment, self.wait_s)
         try:
             cluster.require(self._need, self.workers)
         except BaseException:
@@ -120,16 +122,18 @@ class RayRunner:
                 f"the evaluator cannot travel to a worker process: {one_line(error)}. "
                 "Open files, locks and devices in its setup(), or give it by name"
             ) from error
-        self.connect(setup.cpus, setup.gpus)
+        self.connect(setup.cpus, setup.gpus, setup.custom)
         assert self._cluster is not None
         self._ray = self._cluster.ray
+        # An actor with an environment of its own cannot have one of the processes that a local Ray holds ready.
+        env_vars = dict(self._environment.items() - self._cluster.environment.items())
         self._class = self._ray.remote(Actor).options(
             num_cpus=self._need["CPU"],
             num_gpus=self._need["GPU"],
-            resources=self.resources or None,
+            resources={name: amount for name, amount in self._need.items() if name not in ("CPU", "GPU")} or None,
             max_restarts=0,  # a new actor is made here, where its lost work is known
             scheduling_strategy="SPREAD",
-            runtime_env={"env_vars": {**dict.fromkeys(THREADS, str(setup.cpus)), "PYTHONHASHSEED": _hash_seed()}},
+            runtime_env={"env_vars": env_vars} if env_vars else None,
         )
         self._artifacts = {name: (str(path), sha256(path)) for name, path in setup.artifacts.items()}
         self._probe = _probe(setup.logs)
@@ -436,8 +440,10 @@ def _probe(logs: Path | None) -> tuple[str, str]:
     return os.path.abspath(path), secret
 
 
-def _hash_seed() -> str:
-    return os.environ.get("PYTHONHASHSEED", "0")  # else every worker walks through sets in an order of its own
+def worker_environment(cpus: int) -> dict[str, str]:
+    """What numerical libraries and hashes look at when a process starts; as in the local runner's workers."""
+    # Without a seed every worker walks through sets in an order of its own.
+    return {**dict.fromkeys(THREADS, str(cpus)), "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0")}
 
 
 def _said(error: BaseException) -> str:

@@ -46,6 +46,7 @@ MODULE_LEVEL: dict[str, set[str]] = {
     "coevo/testing": {"numpy"},
     "coevo/search": {"numpy"},
     "coevo/search/runners": {"numpy", "cloudpickle"},
+    "coevo/search/tune": {"numpy", "ray"},  # a subclass of Tune's; nothing of coevo imports it
     "coevo/spaces": {"numpy", "scipy", "torch", "pydantic", *QISKIT},
     "coevo/supernets": {"numpy", "torch"},
     "coevo/cost_models": {"numpy", "scipy", "torch"},

@@ -204,6 +204,11 @@ class Study:
 
     # Asking and telling -----------------------------------------------------------------------------------------
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether the next design's turn has come: `ask` raises where it has not."""
+        return self._schedule.may_ask(self.asked + 1)
+
     def ask(self) -> Candidate | None:
         """The next design to evaluate; None where the space is used up. It is stored with the next `tell`: a driver
         that dies before asks the same design again, because `ask` follows from what was told.
@@ -213,7 +218,7 @@ class Study:
         """
         self._require_whole()
         self.prepare()
-        if not self._schedule.may_ask(self.asked + 1):
+        if not self.may_ask:
             raise InputError(
                 f"design {self.asked} needs the outcome of trial {self._schedule.told_prefix}, which was not "
                 f"told yet ({self._schedule.why}"

@@ -78,11 +78,11 @@ class LocalRay:
         """Ends what is left after `ray.shutdown`, which ends the raylet and leaves it to the workers to notice: those
         that are starting, or hold the interpreter's lock, do late or never."""
         try:
-            reaper.end(self._mark, ENDING_S)
+            reaper.end(self._mark, self._folder, ENDING_S)
             if not keep:
                 shutil.rmtree(self._folder, ignore_errors=True)
         finally:  # where this was interrupted, the reaper does it
-            done = not reaper.marked(self._mark)
+            done = not reaper.marked(self._mark, self._folder)
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 self._reaper.communicate(b"." if done else b"", timeout=2 * ENDING_S)
             for name in self._unset:

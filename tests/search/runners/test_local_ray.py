@@ -25,10 +25,10 @@ pytestmark = [
 MARK = "COEVO_TEST_OF_LOCAL_RAY"
 
 
-def marked():
+def left(folder):
     """The processes of this test, wherever they stand by now, by what they are called."""
     found = {}
-    for pid in reaper.marked(MARK):
+    for pid in reaper.marked(MARK, folder):
         with contextlib.suppress(OSError):
             found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[:100]
     return found
@@ -66,20 +66,19 @@ SCRIPT = """
     study = Study(Space("t/v1", build), evaluate, objectives={"x": "max"}, runner="ray", workers=2)
     def after_ten(event):
         if type(event).__name__ == "Told" and event.trial.index == 10:
+            print(study._runner._cluster._local._folder, flush=True)
             if sys.argv[1] == "interrupt":
                 os.kill(os.getpid(), signal.SIGINT)
             if sys.argv[1] == "kill":
-                print(study._runner._cluster._local._folder, flush=True)
                 os.kill(os.getpid(), signal.SIGKILL)
     study.listen(after_ten)
     try:
         study.run(trials=20)
     except KeyboardInterrupt:
         print("interrupted")
-    folder = study._runner._cluster._local._folder if study._runner._cluster else ""
     study.close()
     study.close()
-    print(study.told, os.path.exists(folder), "RAY_AUTH_TOKEN" in os.environ)
+    print(study.told, "RAY_AUTH_TOKEN" in os.environ)
 """
 
 
@@ -90,19 +89,17 @@ def test_nothing_stays_behind(tmp_path, how):
     process = start(tmp_path, SCRIPT, how)
     try:
         out, err = process.communicate(timeout=120)
+        folder, *said = out.split()
         # A driver that lives sees to it before it goes; after one that was killed it takes moments.
         until = time.monotonic() + (20 if how == "kill" else 1)
-        while marked() and time.monotonic() < until:
+        while left(folder) and time.monotonic() < until:
             time.sleep(0.1)
-        assert marked() == {}
+        assert left(folder) == {}
+        assert not Path(folder).exists(), "Ray's folder stays behind"
     finally:
-        reaper.end(MARK, 0.0)
-    if how == "kill":
-        assert process.returncode == -signal.SIGKILL, err
-        assert not Path(out.split()[-1]).exists(), "Ray's folder stays behind"
-        return
-    assert process.returncode == 0, err
-    assert out.split() == (["interrupted", "11"] if how == "interrupt" else ["20"]) + ["False", "False"]
+        reaper.end(MARK, str(tmp_path), 0.0)
+    assert process.returncode == (-signal.SIGKILL if how == "kill" else 0), err
+    assert said == {"kill": [], "interrupt": ["interrupted", "11", "False"], "close": ["20", "False"]}[how]
 
 
 @pytest.mark.slow
@@ -151,5 +148,5 @@ def test_a_node_is_removed_and_another_added(tmp_path):
     try:
         out, err = process.communicate(timeout=220)
     finally:
-        reaper.end(MARK, 5.0)
+        reaper.end(MARK, str(tmp_path), 5.0)
     assert out.split() == ["warned", "same"], out + err

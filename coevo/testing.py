@@ -21,6 +21,7 @@ from typing import Any
 from coevo.search.canonical import derived_seed, stream
 from coevo.search.design import Design, Origin
 from coevo.search.evaluator import Candidate, Context, Evaluator, FunctionEvaluator, Outcome
+from coevo.search.memo import MemoTable
 from coevo.search.objectives import judge
 from coevo.search.space import Space
 from coevo.search.variation import Draw, Variation
@@ -117,7 +118,9 @@ def check_evaluator(
         evaluator = FunctionEvaluator(evaluator, {str(name): "" for name in names})
     assert evaluator.id, f"{type(evaluator).__name__} has no id"
     assert evaluator.metrics, f"{evaluator.label} declares no metrics"
-    context = Context(artifacts=artifacts, seed=seed, label=evaluator.label)
+    # Inner results are computed anew at every question, so that one which cannot be repeated shows.
+    table = MemoTable(remember=False)
+    context = Context(artifacts=artifacts, seed=seed, label=evaluator.label, table=table)
     evaluator.setup(context)
     with tempfile.TemporaryDirectory(prefix="coevo-check-") as folder:
         candidates = [

@@ -56,6 +56,10 @@ COUNTER = itertools.count()
         (broken(evaluate=lambda self, c, x: [Outcome({"z": 1.0}) for _ in c]), "metric 'y' is missing"),
         (broken(evaluate=lambda self, c, x: [Outcome({"y": float("nan")}) for _ in c]), "metric 'y' is NaN"),
         (broken(evaluate=lambda self, c, x: [Outcome({"y": next(COUNTER)}) for _ in c]), "asked twice: y of design"),
+        (
+            broken(evaluate=lambda self, c, x: [Outcome({"y": x.memo("k", lambda seed: next(COUNTER))}) for _ in c]),
+            "asked twice: y of design",
+        ),
         (broken(evaluate=lambda self, c, x: [Outcome({"y": len(c)}) for _ in c]), "in a batch and alone: y of design"),
         (broken(cache_key=lambda self, value: 3), "cache_key must be a text or None, got 3"),
     ],

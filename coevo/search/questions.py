@@ -451,8 +451,8 @@ Question = One | Integer | Real | Order | Some
 
 def spelled(answers: Mapping[str, Any], questions: Mapping[str, Question]) -> str:
     """The canonical text of answers to these questions, as `text` writes it, from parts that were written before."""
-    parts = []
-    for name, answer in answers.items():
-        spellings = questions[name].spellings
-        parts.append(text((name, answer)) if spellings is None else spellings[answer])
+    parts = [
+        text((name, answer)) if (spellings := questions[name].spellings) is None else spellings[answer]
+        for name, answer in answers.items()
+    ]
     return f"[{','.join(parts)}]"

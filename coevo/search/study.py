@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -380,20 +379,17 @@ class Study:
                     "nobody evaluates. This is a fault of coevo or of the algorithm's horizon, not of your input"
                 )
 
-    @contextmanager
-    def _recording(self) -> Iterator[None]:
-        """An interruption in here, but for the waiting, leaves memory ahead of the store: the store is the truth."""
+    def _recording(self) -> _Recording:
+        return _Recording(self)
+
+    def _begin_recording(self) -> None:
         self._require_whole()
         self._idle = False
-        try:
-            yield
-        except Exception:
-            raise
-        except BaseException:
-            if not self._idle:
-                self._torn = True
-                self._folder.store.discard()
-            raise
+
+    def _interrupted(self) -> None:
+        if not self._idle:
+            self._torn = True
+            self._folder.store.discard()
 
     def _require_whole(self) -> None:
         if self._torn:
@@ -532,6 +528,24 @@ class Study:
             "batches": [stage.evaluator.batch for stage in self.stages],
         }
         return config
+
+
+class _Recording:
+    """An interruption in here, but for the waiting, leaves memory ahead of the store: the store is the truth.
+
+    Two of these a trial: a class takes a quarter of the time of contextlib's generators."""
+
+    __slots__ = ("_study",)
+
+    def __init__(self, study: Study):
+        self._study = study
+
+    def __enter__(self) -> None:
+        self._study._begin_recording()
+
+    def __exit__(self, kind: type[BaseException] | None, problem: object, trace: object) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            self._study._interrupted()
 
 
 def _whole(name: str, number: Any, least: int) -> int:

@@ -72,19 +72,16 @@ def breed(mother: Design, father: Design | None, rng: Stream, variation: Variati
     # This runs once a choice and makes up half of what an ask costs.
     def choose(name: str, question: Question) -> Any:
         lookup = question.lookup
-        first = mothers.get(name, MISSING)
         if fathers is None:
+            first = mothers.get(name, MISSING)
             answer = question.fits(first) if lookup is None else lookup.get(first, MISSING)
+        elif lookup is not None:  # either parent's, and the other's where that one does not fit
+            one, other = (fathers, mothers) if random() < 0.5 else (mothers, fathers)
+            answer = lookup.get(one.get(name, MISSING), MISSING)
+            if answer is MISSING:
+                answer = question.fits(other.get(name, MISSING))
         else:
-            second = fathers.get(name, MISSING)
-            if question.blends and second != first:
-                answer = _blend(question, first, second, rng, variation)
-            else:  # either parent's, and the other's where that one does not fit
-                if random() < 0.5:
-                    first, second = second, first
-                answer = question.fits(first) if lookup is None else lookup.get(first, MISSING)
-                if answer is MISSING:
-                    answer = question.fits(second)
+            answer = _mixed(question, mothers.get(name, MISSING), fathers.get(name, MISSING), rng, variation)
         if answer is MISSING:
             return question.draw(rng)
         return question.vary(answer, rng, eta) if name in varied else answer
@@ -92,7 +89,12 @@ def breed(mother: Design, father: Design | None, rng: Stream, variation: Variati
     return choose
 
 
-def _blend(question: Question, first: Any, second: Any, rng: Stream, variation: Variation) -> Any:
+def _mixed(question: Question, first: Any, second: Any, rng: Stream, variation: Variation) -> Any:
+    if not question.blends or second == first:
+        if rng.random() < 0.5:
+            first, second = second, first
+        answer = question.fits(first)
+        return question.fits(second) if answer is MISSING else answer
     answer, other = question.fits(first), question.fits(second)
     if answer is MISSING:
         return other

@@ -2,8 +2,8 @@
 
 Where the exact stage's time goes decides what is left out: four fifths of it are fine-tuning, most of the rest is the
 transpiler, and the noise itself is a twentieth. Accuracies and losses here are noise-free ones, after fewer steps on
-fewer images. Exact noise on hardly tuned angles was tried and ranks worse: it punishes deep circuits for margins that
-the full fine-tuning would have given them (`experiments/quantum/ladder_claim.py` measures each estimate).
+fewer images. Exact noise on hardly tuned angles costs two to five times as much and ranks no better that could be shown
+(`experiments/quantum/ladder_claim.py` measures each score that was weighed).
 """
 
 from __future__ import annotations

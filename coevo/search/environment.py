@@ -23,6 +23,7 @@ _PACKAGES = (
     "qiskit-aer",
     "qiskit-ibm-runtime",
     "mlxtend",
+    "cmaes",
     "cloudpickle",
 )
 

@@ -10,7 +10,7 @@ import pytest
 
 from coevo import Design, Evaluator, Outcome, Problem, Space, Stage, Study, Violation
 from coevo.errors import ConfigError, InputError, MissingExtra, UnknownName
-from coevo.search import CMAES, events
+from coevo.search import CMAES, environment, events
 from coevo.search.algorithms.coordinates import asked_of, discover
 from coevo.search.algorithms.gaussians import shortened
 from coevo.search.canonical import stream
@@ -502,3 +502,7 @@ def test_a_missing_library_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "cmaes", None)
     with pytest.raises(MissingExtra, match=r"cmaes is not installed.*pip install 'coevo\[cmaes\]'"):
         CMAES()
+
+
+def test_the_librarys_version_is_recorded_since_designs_depend_on_it():
+    assert environment.packages()["cmaes"] == cmaes.__version__

@@ -123,6 +123,17 @@ def show(
 
 
 @app.command()
+def watch(run: RunArgument, as_json: AsJson = False) -> None:
+    """Watch a search that another process drives.
+
+    Ends with it; Ctrl-C stops the watching alone. With --json, says where it is and ends.
+    """
+    from coevo.cli.watching import watch_run
+
+    watch_run(run, as_json)
+
+
+@app.command()
 def front(run: RunArgument, as_json: AsJson = False) -> None:
     """Print the front of a run, finished or not."""
     from coevo.cli.looking import show_front

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from coevo.config import EXPECTED, Experiment, SearchSection, described
 from coevo.errors import CoevoError, ConfigError, InputError, MissingExtra, unknown_name
 from coevo.search.algorithms import ALGORITHMS, make_algorithm
-from coevo.search.objectives import Constraint
+from coevo.search.objectives import Constraint, Goals
 from coevo.search.problem import Problem
 from coevo.search.registry import load_problem
 from coevo.search.runners import check_runner_name
@@ -71,6 +71,26 @@ def check_goals(experiment: Experiment, problem: Problem) -> None:
                 Constraint.parse(metric, text)
             except InputError as error:
                 raise type(error)(f"{experiment.where('constraints', metric)}: {error}") from None
+    _check_stages(experiment, problem)
+
+
+def _check_stages(experiment: Experiment, problem: Problem) -> None:
+    """Refuse a ladder of which a stage does not measure all that designs are compared by."""
+    goals = Goals(experiment.objectives or problem.objectives, experiment.limits)
+    for stage in problem.stages:
+        for metric in goals.needed:
+            if metric in stage.evaluator.metrics:
+                continue
+            section = next(
+                (name for name in ("objectives", "constraints") if metric in getattr(experiment, name)), None
+            )
+            place = experiment.where(section, metric) if section else experiment.where("problem")
+            have = ", ".join(stage.evaluator.metrics) or "none"
+            raise ConfigError(
+                f"{place}: stage {stage.name!r} of problem {problem.name!r} does not measure {metric!r}: its evaluator "
+                f"{stage.evaluator.label} offers {have}. Every stage must measure every objective and constraint, "
+                "because its designs are compared by them"
+            )
 
 
 def check_algorithm(experiment: Experiment) -> None:

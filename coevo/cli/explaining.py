@@ -10,9 +10,10 @@ from rich.text import Text
 
 from coevo.cli.output import emit, facts, table
 from coevo.cli.tables import answers_table, metrics_table
-from coevo.report.words import duration, number
+from coevo.report.words import duration, number, unit
 from coevo.search.export import pick_trial
 from coevo.search.run import Run
+from coevo.search.standing import standing
 from coevo.search.trial import Trial
 from coevo.search.verify import problem_of
 
@@ -39,6 +40,7 @@ def explain_design(folder: Path, key: str, trust: bool, as_json: bool) -> None:
         "evaluator": trial.evaluator,
         "device": trial.device,
         "seed": trial.seed,
+        "stages": _stages(run, trial, trials),
         "artifacts": {name: str(path) for name, path in trial.outcome.artifacts.items()},
         "logs": str(run.path / "workers") if (run.path / "workers").is_dir() else None,
         "lineage": [{"generation": generation, **trial_json(member)} for generation, member in lines],
@@ -60,6 +62,25 @@ def trial_json(trial: Trial) -> dict[str, Any]:
         "cached_from": trial.cached_from,
         "cost_s": trial.cost_s,
     }
+
+
+def _stages(run: Run, trial: Trial, trials: dict[int, Trial]) -> list[dict[str, Any]]:
+    """What befell the design at each stage that evaluated it: metrics, cost, and the decision of the gate behind it."""
+    in_order = run.config["search"].get("deterministic", True)
+    found = []
+    for result in trial.reached:
+        last = result.stage == run.stages[-1]
+        gate = None
+        if not last and not trial.imported:
+            failed = result.stage == trial.stage and not trial.outcome.ok
+            stood = standing(trial.index, result.stage, trials, run.stages, run.goals) if in_order else None
+            gate = {
+                "decision": "failed" if failed else "ended" if result.stage == trial.stage else "went on",
+                "place": stood.place if stood else None,
+                "window": stood.window if stood else None,
+            }
+        found.append({"stage": result.stage, "metrics": dict(result.metrics), "cost_s": result.cost_s, "gate": gate})
+    return found
 
 
 def lineage(trial: Trial, trials: dict[int, Trial]) -> list[tuple[int, Trial]]:
@@ -107,11 +128,13 @@ def _print(
             ("cached", f"its outcome is that of #{trial.cached_from}" if trial.cached_from is not None else None),
             ("came from", _came_from(trial)),
             ("judged by", f"{trial.evaluator}, stage {trial.stage}, device {trial.device}, seed {trial.seed}"),
-            ("cost", duration(trial.cost_s)),
+            ("cost", duration(trial.total_cost_s)),
             ("files", "\n".join(f"{name}: {path}" for name, path in data["artifacts"].items())),
         )
     )
-    if trial.outcome.metrics:
+    if len(run.stages) > 1 and not trial.imported:
+        _print_stages(console, run, trial, data["stages"])
+    elif trial.outcome.metrics:
         console.print(Text("\nmetrics", style="bold"))
         console.print(metrics_table(trial, run.config.get("units", {})))
     origin = trial.design.origin
@@ -121,6 +144,29 @@ def _print(
     if lines:
         _print_lineage(console, run, lines)
     _print_drawing(console, run, trial, trust)
+
+
+def _print_stages(console: Console, run: Run, trial: Trial, stages: list[dict[str, Any]]) -> None:
+    """A column a stage: metrics, cost, and what the gate behind it decided."""
+    console.print(Text("\nstages", style="bold"))
+    units = run.config.get("units", {})
+    made = table("", *(entry["stage"] for entry in stages), numbers=len(stages))
+    for name in dict.fromkeys(name for entry in stages for name in entry["metrics"]):
+        heading = f"{name} ({unit(units[name])})" if unit(units.get(name, "")) else name
+        made.add_row(Text(heading), *(number(entry["metrics"].get(name)) for entry in stages))
+    made.add_row("cost", *(duration(entry["cost_s"]) for entry in stages))
+    gates = [entry["gate"] for entry in stages]
+    made.add_row("then", *("" if gate is None else gate["decision"] for gate in gates))
+    if any(gate and gate["place"] for gate in gates):
+        made.add_row(
+            "place in its window",
+            *(f"{gate['place']} of {gate['window']}" if gate and gate["place"] else "" for gate in gates),
+        )
+    console.print(made)
+    if not run.config["search"].get("deterministic", True):
+        console.print(Text("in throughput mode a window holds the latest arrivals: places are not known", style="dim"))
+    elif any(gate and gate["decision"] != "failed" and not gate["place"] for gate in gates):
+        console.print(Text("its places are known when every design before it is told", style="dim"))
 
 
 def _state(trial: Trial, run: Run, data: dict[str, Any]) -> Text:
@@ -135,6 +181,10 @@ def _state(trial: Trial, run: Run, data: dict[str, Any]) -> Text:
         return Text(f"breaks a constraint: {'; '.join(broken)}", style="yellow")
     if data["on_front"]:
         return Text("on the front", style="green")
+    if trial.score is not None and trial.score.depth < len(run.stages) - 1:
+        if trial.imported:
+            return Text(f"its outcome is of stage {trial.stage!r}, not of the last one")
+        return Text(f"ended at the gate behind stage {trial.stage!r}: it was not among the best there")
     by = ", ".join(key[:12] for key in data["beaten_by"])
     return Text(f"beaten by {by}" if by else "beaten")
 
@@ -150,13 +200,17 @@ def _came_from(trial: Trial) -> str:
 def _print_lineage(console: Console, run: Run, lines: list[tuple[int, Trial]]) -> None:
     console.print(Text(f"\nancestors: {len(lines)}, up to {lines[-1][0]} generations back", style="bold"))
     goals = [goal.metric for goal in run.goals.objectives]
-    made = table("back", "#", "key", "came from", *goals, numbers=len(goals))
+    staged = ["stage"] if len(run.stages) > 1 else []  # metrics of different stages do not compare
+    made = table("back", "#", "key", "came from", *staged, *goals, numbers=len(goals))
     # The parents and the roots say most; with a long line, what is between them is left out.
     shown = lines if len(lines) <= ANCESTORS else [*lines[: ANCESTORS - 5], *lines[-5:]]
     for place, (back, member) in enumerate(shown):
         if len(lines) > ANCESTORS and place == ANCESTORS - 5:
-            made.add_row("...", "", "", f"{len(lines) - ANCESTORS} more (--json shows all)", *[""] * len(goals))
-        values = [number(member.outcome.metrics.get(name)) for name in goals]
+            made.add_row(
+                "...", "", "", f"{len(lines) - ANCESTORS} more (--json shows all)", *[""] * (len(staged) + len(goals))
+            )
+        values = [member.stage] * len(staged)
+        values += [number(member.outcome.metrics.get(name)) for name in goals]
         made.add_row(str(back), str(member.index), member.design.key[:12], _came_from(member), *values)
     console.print(made)
 

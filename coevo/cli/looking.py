@@ -252,6 +252,7 @@ def show_front(folder: Path, as_json: bool) -> None:
     run = Run.open(folder)
     found = run.front()
     status = run.status
+    deepest = sum(trial.stage == run.stages[-1] for trial in run.trials()) if len(run.stages) > 1 else 0
 
     def show(console: Console) -> None:
         if found.trials:
@@ -259,6 +260,7 @@ def show_front(folder: Path, as_json: bool) -> None:
             console.print()
         infeasible = f", {status['infeasible']} infeasible" if status["infeasible"] else ""
         failed = f", {status['failed']} failed" if status["failed"] else ""
-        console.print(f"{len(found)} on the front of {status['told']} trials{infeasible}{failed}")
+        deep = f" ({deepest} of them at stage {run.stages[-1]})" if len(run.stages) > 1 else ""
+        console.print(f"{len(found)} on the front of {status['told']} trials{deep}{infeasible}{failed}")
 
     emit(as_json, {"run": str(folder), "status": status, "front": found.table()}, show)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from itertools import pairwise
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from coevo.cli.rungs import Rungs
 from coevo.cli.tally import PHASES, Phase, Tally
 from coevo.report.words import duration, number, unit
 from coevo.search.events import Event, Finished, Note, Prepared, Progress, Started
@@ -40,6 +43,9 @@ class View:
             style, word = ("yellow", "warning: ") if event.level == "warning" else ("dim", "")
             self.console.print(Text(word + event.text, style=style))
         self.tally.take(event)
+
+    def refresh(self) -> None:
+        """Shows where the tally is, where nothing happens that would."""
 
     def progress(self, done: float, total: float, text: str) -> None:
         """The listener of an export."""
@@ -70,7 +76,12 @@ class LiveView(View):
         for name in PHASES:
             phase = tally.search_progress() if name == "search" else tally.phases[name]
             bars.add_row(name, _bar(phase), *_state(phase, tally))
-        return Group(bars, _counts(tally), _bests(tally)) if tally.told else bars
+        parts: list[RenderableType] = [bars]
+        if tally.told or tally.rungs.rungs[0].evaluated:
+            parts.append(_counts(tally))
+            parts += [stages_table(tally.rungs)] if tally.rungs.several else []
+            parts.append(_bests(tally))
+        return Group(*parts)
 
 
 class PlainView(View):
@@ -91,14 +102,23 @@ class PlainView(View):
             case Prepared():
                 self._say(f"prepare: done in {duration(event.seconds)}")
             case Finished():
-                self._say(search_line(self.tally))
+                self._search()
             case Progress() if now - self._last >= self.every_s:
                 phase = self.tally.phases[event.phase]
                 self._say(
                     f"{event.phase}: {phase.share:.0%}{_left(phase, ', ')}{f', {event.text}' if event.text else ''}"
                 )
             case _ if self.tally.told and now - self._last >= self.every_s:
-                self._say(search_line(self.tally))
+                self._search()
+
+    def refresh(self) -> None:
+        if self.tally.told:
+            self._search()
+
+    def _search(self) -> None:
+        self._say(search_line(self.tally))
+        if self.tally.rungs.several:
+            self._say(stages_line(self.tally.rungs))
 
     def _say(self, line: str) -> None:
         self._last = time.monotonic()
@@ -123,6 +143,58 @@ def search_line(tally: Tally) -> str:
     parts += [f"best {metric} {number(value)}" for metric, (value, _) in tally.best.items()]
     parts += [f"{count} {word}" for word, count in _trouble(tally)]
     return "search: " + ", ".join(parts)
+
+
+def stages_line(rungs: Rungs) -> str:
+    """One line that says who is where on a ladder, at what cost, and how well its stages agree."""
+    parts = []
+    for place, rung in enumerate(rungs.rungs):
+        before = rungs.went_on(place - 1)[1] if place else None
+        share = f"{before:.0%}, " if before is not None else ""
+        failed = f", {rung.failed} failed" if rung.failed else ""
+        parts.append(f"{rung.name} {rung.evaluated} ({share}{duration(rung.cost_s)}{failed})")
+    agreed = [
+        f"; {before.name} -> {after.name}: tau {agreement_words(rungs, before.name)}"
+        for before, after in pairwise(rungs.rungs)
+        if rungs.agreements_of(before.name)
+    ]
+    return "stages: " + " -> ".join(parts) + "".join(agreed)
+
+
+def agreement_words(rungs: Rungs, cheaper: str) -> Text:
+    """Kendall's tau with its interval for each objective; what is no better than chance stands out."""
+    parts = []
+    for found in rungs.agreements_of(cheaper):
+        if math.isnan(found.tau):
+            parts.append(Text(f"{found.metric} cannot be ranked yet", style="dim"))
+            continue
+        doubt = "" if found.better_than_chance else " no better than chance"
+        words = f"{found.metric} {found.tau:.2f} [{found.low:.2f}, {found.high:.2f}]{doubt}"
+        parts.append(Text(words, style="yellow" if doubt else ""))
+    designs = max((found.designs for found in rungs.agreements_of(cheaper)), default=0)
+    return Text(", ").join(parts).append(f" over {designs}" if parts else "", "dim")
+
+
+def stages_table(rungs: Rungs) -> Table:
+    """A row a stage: how many were evaluated there, went on, ended and failed, what it cost, and how well it ranks
+    designs as the next stage does."""
+    names = ("stage", "evaluated", "went on", "ended", "failed", "cost", "ranks as the next one does (tau)")
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
+    for place, name in enumerate(names):
+        table.add_column(Text(name), justify="right" if 0 < place < 6 else "left", overflow="fold")
+    whole = rungs.cost_s
+    for place, rung in enumerate(rungs.rungs):
+        on, share = rungs.went_on(place) if place + 1 < len(rungs.rungs) else (0, None)
+        table.add_row(
+            Text(rung.name, style="bold"),
+            str(rung.evaluated),
+            "" if place + 1 == len(rungs.rungs) else f"{on} ({share:.0%})" if share is not None else str(on),
+            str(rung.ended),
+            Text(str(rung.failed), style="red" if rung.failed else "dim"),
+            duration(rung.cost_s) + (f" ({rung.cost_s / whole:.0%})" if whole > 0 else ""),
+            agreement_words(rungs, rung.name),
+        )
+    return table
 
 
 def _search_text(tally: Tally) -> str:

@@ -19,7 +19,7 @@ from coevo.cli.checking import check_budget, check_runner, open_problem
 from coevo.cli.guard import DONE, FAILED, INTERRUPTED, NOTHING_FEASIBLE, complain
 from coevo.cli.interrupt import interruptible
 from coevo.cli.output import emit, err, facts, out
-from coevo.cli.progress import View, view_for
+from coevo.cli.progress import View, stages_table, view_for
 from coevo.cli.tables import front_table, same_points
 from coevo.cli.tally import Tally
 from coevo.config import Experiment, from_run, load
@@ -116,7 +116,7 @@ def _flow(study: Study, experiment: Experiment, console: Console, result: dict[s
     folder, problem = Path(result["run"]), study.problem
     run = Run.open(folder)
     metrics = study.stages[-1].evaluator.metrics
-    tally = Tally(study.goals, experiment.search.budget, metrics, depth=len(study.stages) - 1)
+    tally = Tally(study.goals, experiment.search.budget, metrics, stages=[stage.name for stage in study.stages])
     tally.catch_up(study.trials(), run.status["seconds"])
     if problem.prepare is None or run.prepared:
         tally.skip("prepare")
@@ -143,6 +143,7 @@ def _flow(study: Study, experiment: Experiment, console: Console, result: dict[s
     seconds = {**spent, "report": report_s, "all": time.monotonic() - began}
     result |= {
         "status": run.status,
+        **tally.rungs.as_json(),
         "front": front.table(),
         "report": str(report),
         "export": str(exported) if exported else None,
@@ -150,7 +151,7 @@ def _flow(study: Study, experiment: Experiment, console: Console, result: dict[s
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }
     if not as_json:
-        _print_end(out(), study, result)
+        _print_end(out(), study, tally, result)
     if not front.trials:
         _say_nothing_feasible(console, study)
         return NOTHING_FEASIBLE
@@ -192,13 +193,16 @@ def _measured_at(exported: Path) -> dict[str, Any]:
     return dict(found.get("export", {}))
 
 
-def _print_end(console: Console, study: Study, result: dict[str, Any]) -> None:
+def _print_end(console: Console, study: Study, tally: Tally, result: dict[str, Any]) -> None:
     front = study.front()
     if front.trials:
         console.print(front_table(front, study.stages[-1].evaluator.metrics, ROWS, console.width))
         more = len(same_points(front)) - ROWS
         if more > 0:
             console.print(f"and {more} more: coevo front {shlex.quote(result['run'])}")
+        console.print()
+    if tally.rungs.several:
+        console.print(stages_table(tally.rungs))
         console.print()
     seconds = result["seconds"]
     spent = ", ".join(f"{name} {duration(value)}" for name, value in seconds.items() if value and name != "all")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from coevo.search.events import Asked, Event, Finished, Prepared, Progress, Started, Told
+from coevo.cli.rungs import Rungs
+from coevo.search.events import Asked, Event, Finished, Prepared, Progress, Staged, Started, Told
 from coevo.search.front import EQUALS_KEPT, Archive
 from coevo.search.objectives import Goals
 from coevo.search.trial import Trial
@@ -38,21 +39,26 @@ class Tally:
         budget: Mapping[str, float],
         units: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
-        depth: int = 0,
+        stages: Sequence[str] = ("full",),
     ):
         self.goals = goals
         self.budget = dict(budget)
         self.units = dict(units or {})
         self.phases = {name: Phase(name) for name in PHASES}
         self.told = self.failed = self.infeasible = self.cached = self.troubled = 0
-        self.cost_s = 0.0
         self.workers = 1
         self.runner = "local"
         self.best: dict[str, tuple[float, int]] = {}
         self.earlier_s = 0.0
-        self._archive = Archive(depth, EQUALS_KEPT)
+        self.rungs = Rungs(stages, goals)
+        self._archive = Archive(len(stages) - 1, EQUALS_KEPT)
         self._clock = clock
         self._samples: deque[tuple[float, int, float]] = deque()
+
+    @property
+    def cost_s(self) -> float:
+        """Evaluator seconds so far, of designs under way too."""
+        return self.rungs.cost_s
 
     @property
     def front(self) -> int:
@@ -63,6 +69,15 @@ class Tally:
         for trial in trials:
             self._count(trial)
         self.earlier_s = seconds
+        self._samples.clear()
+
+    def begin_session(self) -> None:
+        """A driver goes on with what an earlier one began: its seconds count, the pause does not."""
+        search = self.search_progress()
+        self.earlier_s += search.seconds
+        self.phases["search"] = Phase("search")
+        if self.phases["prepare"].state == "runs":
+            self.phases["prepare"] = Phase("prepare")
         self._samples.clear()
 
     def take(self, event: Event) -> None:
@@ -77,6 +92,9 @@ class Tally:
                 self.end("prepare")
             case Asked():
                 self._search_runs()
+            case Staged():
+                self._search_runs()
+                self.rungs.take(event.trial, told=False)
             case Told():
                 self._search_runs()
                 self._count(event.trial)
@@ -155,7 +173,7 @@ class Tally:
 
     def _count(self, trial: Trial) -> None:
         self.told += 1
-        self.cost_s += trial.cost_s
+        self.rungs.take(trial, told=True)
         self.troubled += bool(trial.how)
         self.cached += trial.cached_from is not None
         if trial.score is None:
@@ -163,6 +181,8 @@ class Tally:
             return
         if trial.score.violation > 0:
             self.infeasible += 1
+            return
+        if trial.score.depth < self._archive.depth:  # a cheaper stage's numbers are not the last one's
             return
         self._archive.add(trial)
         for goal in self.goals.objectives:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -57,22 +57,42 @@ def kendall(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float
     return tau, max(tau - half, -1.0), min(tau + half, 1.0)
 
 
+class Pairs:
+    """What the designs got at neighbouring stages, gathered one by one."""
+
+    def __init__(self, stages: Sequence[str], goals: Goals):
+        self.stages, self.goals = tuple(stages), goals
+        self._pairs: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+
+    def add(self, cheaper: str, before: Mapping[str, float], deeper: str, after: Mapping[str, float]) -> None:
+        """Takes the metrics of one design at two neighbouring stages."""
+        for objective in self.goals.objectives:
+            name = objective.metric
+            self._pairs.setdefault((cheaper, deeper, name), []).append((before[name], after[name]))
+
+    def count(self) -> int:
+        """How many pairs of metrics there are."""
+        return sum(map(len, self._pairs.values()))
+
+    def agreements(self) -> list[Agreement]:
+        """One for every two neighbouring stages and every objective that at least three designs have at both."""
+        found = []
+        for cheaper, deeper in pairwise(self.stages):
+            for objective in self.goals.objectives:
+                both = self._pairs.get((cheaper, deeper, objective.metric), [])[-LATEST:]
+                if len(both) >= 3:
+                    tau, low, high = kendall(*zip(*both, strict=True))
+                    found.append(Agreement(cheaper, deeper, objective.metric, tau, low, high, len(both)))
+        return found
+
+
 def agreements(trials: Iterable[Trial], stages: Sequence[str], goals: Goals) -> list[Agreement]:
-    """One for every two neighbouring stages and every objective that some designs have at both."""
-    pairs: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    """Those of all designs that were told."""
+    pairs = Pairs(stages, goals)
     for trial in trials:
         reached = [(result.stage, result.metrics) for result in trial.earlier]
         if trial.outcome.ok:
             reached.append((trial.stage, trial.outcome.metrics))
         for (cheaper, before), (deeper, after) in pairwise(reached):
-            for objective in goals.objectives:
-                name = objective.metric
-                pairs.setdefault((cheaper, deeper, name), []).append((before[name], after[name]))
-    found = []
-    for cheaper, deeper in pairwise(stages):
-        for objective in goals.objectives:
-            both = pairs.get((cheaper, deeper, objective.metric), [])[-LATEST:]
-            if len(both) >= 3:
-                tau, low, high = kendall(*zip(*both, strict=True))
-                found.append(Agreement(cheaper, deeper, objective.metric, tau, low, high, len(both)))
-    return found
+            pairs.add(cheaper, before, deeper, after)
+    return pairs.agreements()

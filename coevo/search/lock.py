@@ -48,6 +48,31 @@ class DriverLock:
             self._file = None
 
 
+def holder(folder: Path) -> str | None:
+    """Who drives a run folder, in words; None where nobody does. The lock itself is not touched, lest a driver that
+    begins in this moment be refused: a driver on another host counts as alive, because that cannot be told from here.
+    """
+    try:
+        content = (folder / FILE).read_text(encoding="utf-8")
+        found = json.loads(content)
+        host, pid = found["host"], int(found["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if host == socket.gethostname() and not _alive(pid):
+        return None
+    return _describe(content)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is there, and another user's
+        return True
+    return True
+
+
 def _take(file: IO[str]) -> None:
     try:
         import fcntl

@@ -195,11 +195,12 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         raise _explained(problem, path) from None
 
 
-def read_rows(database: sqlite3.Connection) -> Iterator[Row]:
-    """All events in order; CorruptRun names the row that cannot be read."""
-    sequence = 0
+def read_rows(database: sqlite3.Connection, after: int = 0) -> Iterator[Row]:
+    """The events beyond number `after` in order; CorruptRun names the row that cannot be read."""
+    sequence = after
+    query = "SELECT sequence, kind, trial, at, key, content FROM event WHERE sequence > ? ORDER BY sequence"
     try:
-        for fields in database.execute("SELECT sequence, kind, trial, at, key, content FROM event ORDER BY sequence"):
+        for fields in database.execute(query, (after,)):
             row = _row(fields)
             sequence = row.sequence
             yield row

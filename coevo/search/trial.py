@@ -38,6 +38,16 @@ class Trial(NamedTuple):
     earlier: tuple[StageResult, ...] = ()
 
     @property
+    def reached(self) -> tuple[StageResult, ...]:
+        """Every stage that evaluated the design, in order; no metrics where it failed."""
+        return (*self.earlier, StageResult(self.stage, self.outcome.metrics, self.cost_s))
+
+    @property
+    def imported(self) -> bool:
+        """Was it told with an outcome from elsewhere, instead of being evaluated?"""
+        return self.design.origin is not None and self.design.origin.how == "imported"
+
+    @property
     def total_cost_s(self) -> float:
         """Evaluator seconds over all stages."""
         return self.cost_s + sum(result.cost_s for result in self.earlier)

@@ -105,6 +105,28 @@ def test_a_file_that_is_not_there_names_its_neighbour(coevo: Coevo, experiment: 
     refused(coevo("run", experiment.parent), "is a folder")
 
 
+def test_a_ladder_whose_stages_do_not_fit(coevo: Coevo, experiment: Path) -> None:
+    """Before anything is paid for, and with what to do."""
+    head = "[search]\ntrials = 4\n"
+    experiment.write_text(f'problem = "ladder_problems:lacking"\n{head}')
+    said = (
+        "toy.toml:1: stage 'proxy'",
+        "does not measure 'accuracy'",
+        "judge0@1 offers latency_ms",
+        "Every stage must",
+    )
+    refused(coevo("run", experiment, "--out", "here"), *said)
+    experiment.write_text(
+        f'problem = "ladder_problems:lacking"\n{head}[objectives]\nlatency_ms = "min"\naccuracy = "max"\n'
+    )
+    refused(coevo("run", experiment, "--out", "here"), "toy.toml:6: stage 'proxy'", "'accuracy'")
+    experiment.write_text(f'problem = "ladder_problems:lacking"\n{head}[constraints]\naccuracy = ">= 0.5"\n')
+    refused(coevo("run", experiment, "--out", "here"), "toy.toml:5: stage 'proxy'", "'accuracy'")
+    for share in ("1.5", "0.0", "-0.1"):
+        experiment.write_text(f'problem = "ladder_problems:problem"\n[options]\nshare = {share}\n{head}')
+        refused(coevo("run", experiment, "--out", "here"), "stage 'proxy': share must lie in (0, 1]", f"got {share}")
+
+
 def test_a_missing_extra_is_named(coevo: Coevo, experiment: Path) -> None:
     experiment.write_text('problem = "toy_problems:needs_extra"\n[search]\ntrials = 4\n')
     refused(coevo("run", experiment), "qiskit is not installed", "pip install 'coevo[quantum]'")
@@ -119,6 +141,8 @@ def test_no_run_folder(coevo: Coevo, tmp_path: Path) -> None:
         ("explain", "abcd"),
         ("export", "best", "-o", "out"),
         ("export", "--csv", "out.csv"),
+        ("watch",),
+        ("compare", "elsewhere"),
     ):
         verb, *rest = command
         refused(coevo(verb, "nowhere", *rest), "nowhere")

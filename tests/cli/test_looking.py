@@ -103,6 +103,43 @@ def test_explain_says_which_constraint_is_broken(coevo: Coevo, experiment: Path)
     assert "is not <= 3" in coevo("explain", "here", broken.design.key).stdout
 
 
+def test_explain_a_design_of_a_ladder(coevo: Coevo, ladder: Path) -> None:
+    trials = list(Run.open(ladder).trials())
+    deep = next(trial for trial in trials if trial.stage == "full")
+    found = json.loads(coevo("explain", ladder, deep.design.key, "--json").stdout)["stages"]
+    assert [entry["stage"] for entry in found] == ["proxy", "short", "full"]
+    assert [entry["metrics"] for entry in found] == [dict(result.metrics) for result in deep.reached]
+    assert [entry["gate"] and entry["gate"]["decision"] for entry in found] == ["went on", "went on", None]
+    assert all(1 <= entry["gate"]["place"] <= entry["gate"]["window"] <= 32 for entry in found[:2])
+    shown = coevo("explain", ladder, deep.design.key).stdout
+    assert "went on" in shown and "place in its window" in shown and "latency_ms (ms)" in shown
+    ended = next(trial for trial in trials if trial.stage == "proxy" and trial.outcome.ok)
+    shown = coevo("explain", ladder, ended.design.key).stdout
+    assert "ended at the gate behind stage 'proxy'" in shown
+    failed = next(trial for trial in trials if trial.outcome.failure)
+    found = json.loads(coevo("explain", ladder, failed.design.key, "--json").stdout)["stages"]
+    assert found[-1]["stage"] == "short" and found[-1]["gate"] == {"decision": "failed", "place": None, "window": None}
+    assert found[0]["gate"]["decision"] == "went on"
+    child = next(trial for trial in reversed(trials) if trial.design.origin and trial.design.origin.parents)
+    lines = coevo("explain", ladder, child.design.key).stdout.splitlines()
+    assert any(line.startswith("back") and "stage" in line for line in lines)
+
+
+def test_the_front_of_a_ladder_says_how_many_came_so_far(coevo: Coevo, ladder: Path) -> None:
+    deep = sum(trial.stage == "full" for trial in Run.open(ladder).trials())
+    assert f"of 120 trials ({deep} of them at stage full)" in coevo("front", ladder).stdout
+
+
+def test_a_run_says_how_its_stages_went(coevo: Coevo, ladder: Path, tmp_path: Path) -> None:
+    (tmp_path / "l.toml").write_text(
+        'problem = "ladder_problems:problem"\n[search]\ntrials = 60\n[run]\nrunner = "inline"\n'
+    )
+    result = coevo("run", "l.toml", "--out", "one")
+    assert result.exit_code == 0 and "went on" in result.stdout and "stages: proxy 60 (" in result.stderr
+    found = json.loads(coevo("run", "l.toml", "--out", "two", "--json").stdout)
+    assert [stage["name"] for stage in found["stages"]] == ["proxy", "short", "full"] and found["agreements"]
+
+
 def test_explain_imports_the_folders_code_only_when_trusted(coevo: Coevo, finished: Path) -> None:
     assert "--trust" in coevo("explain", finished, "best").stdout
     result = coevo("explain", finished, "best", "--trust")

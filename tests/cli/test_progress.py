@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
+import random
 
 import pytest
 from rich.console import Console
 
-from coevo.cli.progress import LiveView, PlainView, search_line, view_for
+from coevo.cli.progress import LiveView, PlainView, search_line, stages_line, view_for
 from coevo.cli.tally import Tally
 from coevo.report.words import answer, budget, duration, number
 from coevo.search.design import Design
 from coevo.search.evaluator import Outcome
-from coevo.search.events import Asked, Event, Finished, Note, Prepared, Progress, Started, Told
+from coevo.search.events import Asked, Event, Finished, Note, Prepared, Progress, Staged, Started, Told
 from coevo.search.objectives import Goals
-from coevo.search.trial import Trial
+from coevo.search.trial import StageResult, Trial
 
 GOALS = Goals({"accuracy": "max", "latency_ms": "min"}, {"size": "<= 10"})
 
@@ -73,8 +74,8 @@ def test_the_budget_that_ends_first_decides() -> None:
     assert tally.phases["prepare"].state == "skipped" and tally.told == 3
 
 
-def drawn(view: LiveView) -> str:
-    console = Console(file=io.StringIO(), width=110, force_terminal=False)
+def drawn(view: LiveView, width: int = 110) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
     console.print(view.picture())
     return console.file.getvalue()  # type: ignore[attr-defined]
 
@@ -159,3 +160,76 @@ def test_numbers_and_spans_as_words() -> None:
     ]
     assert answer("text") == "text" and answer((1, "é")) == '[1, "é"]' and len(answer("x" * 99)) == 60
     assert budget({"trials": 5, "seconds": 90}) == "5 trials or 1 min 30 s" and budget({}) == "none"
+
+
+# Ladders
+
+NAMES = ("proxy", "short", "full")
+
+
+def at(index: int, depth: int, accuracies: tuple[float, ...], failed: bool = False) -> Trial:
+    """A design at the stage of this depth, with what it got at each stage up to there; every outcome cost 2 s."""
+    scores = [{"accuracy": value, "latency_ms": 1.0 + index, "size": 1.0} for value in accuracies]
+    earlier = tuple(StageResult(NAMES[i], scores[i], 2.0) for i in range(depth))
+    outcome = Outcome.failed("no") if failed else Outcome(scores[depth])
+    score = None if failed else GOALS.score(scores[depth], depth)
+    design = Design("t/v1", [("a", index)])
+    return Trial(index, design, NAMES[depth], outcome, 2.0, "e@1", "dev", 0, score, earlier=earlier)
+
+
+def test_a_ladder_is_counted_by_stage() -> None:
+    clock = Clock()
+    tally = Tally(GOALS, {"cost_s": 100.0}, clock=clock, stages=NAMES)
+    play(tally, clock, (0, Started(0, {}, 1, "local")), (0, Asked(0, at(0, 0, (0.5,)).design)))
+    play(tally, clock, (1, Staged(at(0, 0, (0.9,)))), (1, Staged(at(1, 0, (0.1,)))), (1, Staged(at(2, 0, (0.5,)))))
+    assert tally.told == 0 and tally.cost_s == 6.0 and tally.search_progress().share == 0.06
+    play(tally, clock, (1, Told(at(1, 0, (0.1,)))))  # it had waited at the gate: nothing new was paid
+    play(tally, clock, (1, Staged(at(0, 1, (0.9, 0.6)))), (1, Told(at(2, 1, (0.5,), failed=True))))
+    play(tally, clock, (1, Told(at(0, 2, (0.9, 0.6, 0.7)))))
+    found = [(rung.name, rung.evaluated, rung.failed, rung.ended, rung.cost_s) for rung in tally.rungs.rungs]
+    assert found == [("proxy", 3, 0, 1, 6.0), ("short", 2, 1, 0, 4.0), ("full", 1, 0, 1, 2.0)]
+    assert tally.rungs.went_on(0) == (2, 2 / 3) and tally.rungs.went_on(1) == (1, 1.0)
+    assert (tally.told, tally.failed, tally.front, tally.cost_s) == (3, 1, 1, 12.0)
+    assert tally.best["accuracy"] == (0.7, 0), "a cheaper stage's 0.9 is not the last one's"
+
+
+def test_a_tally_that_begins_late_counts_the_same() -> None:
+    late = Tally(GOALS, {}, stages=NAMES)
+    late.catch_up([at(1, 0, (0.1,)), at(2, 1, (0.5,), failed=True)])
+    late.take(Told(at(0, 2, (0.9, 0.6, 0.7))))  # its earlier stages were told to nobody here
+    assert [rung.evaluated for rung in late.rungs.rungs] == [3, 2, 1] and late.cost_s == 12.0
+
+
+def test_agreement_grows_with_the_pairs_and_is_kendalls() -> None:
+    from coevo.search.agreement import agreements
+
+    tally = Tally(GOALS, {}, stages=NAMES)
+    rng = random.Random(0)
+    trials = []
+    for index in range(60):
+        truth = rng.random()
+        trials.append(at(index, 2, (rng.random(), truth + 0.1 * rng.random(), truth)))
+        tally.take(Told(trials[-1]))
+        shown = tally.rungs.agreements()
+        assert not shown or max(found.designs for found in shown) >= index / 1.06
+    expected = agreements(trials, NAMES, GOALS)
+    assert tally.rungs.agreements(exact=True) == expected
+    view = LiveView(tally, Console(file=io.StringIO(), width=150))
+    picture = drawn(view, 150)
+    for words in ("evaluated", "went on", "60 (100%)", "2 min 00 s (33%)", "no better than chance", "over 60"):
+        assert words in picture, (words, picture)
+    line = stages_line(tally.rungs)
+    assert line.startswith("stages: proxy 60 (2 min 00 s) -> short 60 (100%, 2 min 00 s) -> full 60 (100%, 2 min 00 s)")
+    good = next(found for found in expected if found.cheaper == "short" and found.metric == "accuracy")
+    assert f"short -> full: tau accuracy {good.tau:.2f} [{good.low:.2f}, {good.high:.2f}], latency_ms 1.00" in line
+
+
+def test_plain_lines_of_a_ladder() -> None:
+    out = io.StringIO()
+    view = PlainView(Tally(GOALS, {"trials": 5.0}, stages=NAMES), Console(file=out, width=200), every_s=1000)
+    with view:
+        view.take(Started(0, {}, 2, "local"))
+        view.take(Staged(at(0, 0, (0.5,))))
+        view.take(Told(at(0, 1, (0.5, 0.6))))
+        view.take(Finished("trials", 1, 1.0))
+    assert out.getvalue().splitlines()[-1] == "stages: proxy 1 (2.0 s) -> short 1 (100%, 2.0 s) -> full 0 (0%, 0 ms)"

@@ -61,7 +61,7 @@ def sheet_of(run: Run, label: str) -> Sheet:
         archive.add(trial)
         keys.add(trial.design.key)
         known.append((told.told_at, trial.total_cost_s, trial.index))
-        imported += trial.design.origin is not None and trial.design.origin.how == "imported"
+        imported += trial.imported
         if trial.score is None:
             failed += 1
         elif trial.score.violation > 0:

@@ -82,10 +82,10 @@ class Columns:
         for name, value in trial.outcome.metrics.items():
             cells[f"metric.{name}"] = value
         if len(self.stages) > 1:
-            for stage, metrics, cost_s in reached(trial):
-                cells[f"cost_s@{stage}"] = cost_s
-                for name, value in metrics.items():
-                    cells[f"metric.{name}@{stage}"] = value
+            for result in trial.reached:
+                cells[f"cost_s@{result.stage}"] = result.cost_s
+                for name, value in result.metrics.items():
+                    cells[f"metric.{name}@{result.stage}"] = value
         for name, answer in trial.design.answers:
             cells[f"choice.{name}"] = text(answer) if name in self.encoded else answer
         return cells
@@ -96,12 +96,6 @@ def state(trial: Trial) -> str:
     if trial.score is None:
         return "failed"
     return "infeasible" if trial.score.violation > 0 else "told"
-
-
-def reached(trial: Trial) -> list[tuple[str, Mapping[str, float], float]]:
-    """(stage, metrics, cost in seconds) of every stage that evaluated the design; no metrics where it failed."""
-    before = [(result.stage, result.metrics, result.cost_s) for result in trial.earlier]
-    return [*before, (trial.stage, trial.outcome.metrics, trial.cost_s)]
 
 
 def survey(history: History) -> Columns:
@@ -118,8 +112,8 @@ def survey(history: History) -> Columns:
     for trial in history.trials():
         archive.add(trial)
         metrics.update(dict.fromkeys(trial.outcome.metrics))
-        for stage, values, _ in reached(trial):
-            staged[stage].update(dict.fromkeys(values))
+        for result in trial.reached:
+            staged[result.stage].update(dict.fromkeys(result.metrics))
         for name, answer in trial.design.answers:
             choices.setdefault(name, set()).add(_kind(answer))
     named = [(f"metric.{name}", REAL) for name in metrics]

@@ -22,7 +22,6 @@ from coevo.errors import CoevoError, missing_extra
 from coevo.search.design import Design
 from coevo.search.objectives import Goals
 from coevo.search.space import Space
-from coevo.search.tables.columns import reached
 from coevo.search.tables.files import whole_file
 from coevo.search.tables.history import History, Told
 from coevo.search.tables.parameters import Parameter, Parameters
@@ -177,11 +176,11 @@ class _Spelling:
         steps = {}
         if len(self._stages) > 1:
             first = self._goals.objectives[0].metric
-            for stage, found, cost_s in reached(trial):
-                notes[f"cost_s@{stage}"] = cost_s
-                notes |= {f"metric.{name}@{stage}": value for name, value in found.items()}
-                if first in found:
-                    steps[self._stages.index(stage)] = found[first]
+            for result in trial.reached:
+                notes[f"cost_s@{result.stage}"] = result.cost_s
+                notes |= {f"metric.{name}@{result.stage}": value for name, value in result.metrics.items()}
+                if first in result.metrics:
+                    steps[self._stages.index(result.stage)] = result.metrics[first]
         limits = {}
         if self._goals.hard and trial.score is not None:
             limits["constraints"] = [limit.beyond(metrics[limit.metric]) for limit in self._goals.hard]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(python|toml)\n(.*?)```", README, flags=re.S)
+BLOCKS = re.findall(r"```(python|toml|sh)\n(.*?)```", README, flags=re.S)
 
 
 def block(language, start):
@@ -60,6 +60,22 @@ def test_the_space_of_ones_own_is_found_and_searched(wings):
     rows = front["front"] if isinstance(front, dict) else front
     assert len(rows) >= 3 and all(row["metrics"]["mass_kg"] <= 14 for row in rows)
     assert "wings" in (wings / "run" / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_commands_for_looking_do_what_they_say(wings):
+    """Every line of the README's block, as it stands; an extra that is not here is named by the command."""
+    lines = [line.partition("#")[0].split() for line in block("sh", "coevo run wings.toml").splitlines()]
+    for program, *words in lines:
+        assert program == "coevo"
+        done = coevo(wings, *words)
+        if done.returncode == 2 and "is not installed" in done.stderr:
+            continue
+        assert done.returncode == 0, (words, done.stderr)
+        if words[0] == "compare":
+            assert "run with one seed" in done.stdout
+        for word in words:
+            if word.endswith((".csv", ".parquet", ".log")):
+                assert (wings / word).stat().st_size > 1000
 
 
 def test_the_space_of_ones_own_keeps_the_contract(wings):

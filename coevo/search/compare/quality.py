@@ -55,4 +55,7 @@ def coverage(front: Floats, other: Floats) -> float | None:
     """The share of `other` that some point of `front` is no worse than in every cost; None where there is none."""
     if not len(other):
         return None
-    return float(np.mean([bool((front <= point).all(axis=1).any()) for point in other]))
+    front = np.unique(front, axis=0)
+    points, counts = np.unique(other, axis=0, return_counts=True)  # equal designs are judged once
+    covered = np.array([bool((front <= point).all(axis=1).any()) for point in points])
+    return float(counts[covered].sum() / counts.sum())

@@ -131,6 +131,14 @@ def test_routing_is_estimated():
     # Swapped qubits stay where they are: logical 0 -> 1 walks 2 -> 1, its neighbour makes room.
     assert route(CoDesign((2, 0, 1, 3), ((1, 1),)))[0] == 2 + 3
     assert route(CoDesign((2, 0, 1, 3), ((1, 1), (1, 1))))[0] == 2 + 3 + 2
+    # Past an empty qubit and two others to the far end.
+    assert route(CoDesign((0, 4, 2, 3), ((1, 1),)))[0] == 3 * 3 + 2
+    ring = Coupling(4, ((0, 1), (1, 2), (2, 3), (0, 3)))
+    assert (
+        route(CoDesign((0, 1, 2, 3), ((4, 4), (4, 4))))[0]
+        > RoutingEstimate(ring)(CoDesign((0, 1, 2, 3), ((4, 4), (4, 4))))[0]
+        == 2 * 8
+    )
 
 
 def test_the_estimated_gates_rank_as_qiskits_do(quick, evaluator, sampled):

@@ -1,6 +1,5 @@
 """CMA-ES: the library's own steps, the generation barrier, mixed spaces, injected designs, refusals."""
 
-import dataclasses
 import math
 import random
 import sys
@@ -269,7 +268,7 @@ def test_a_draw_is_known_again_though_it_was_rounded_otherwise():
         for change, known in ((1e-10, True), (1e-3, False)):
             answers = {name: value + change * (1 if value < 0.5 else -1) for name, value in trial.design.answers}
             moved = Design(CUBE.id, answers.items(), trial.design.origin)
-            found = algorithm._point(model, dataclasses.replace(trial, design=moved))
+            found = algorithm._point(model, trial._replace(design=moved))
             assert (found.tolist() == exact.tolist()) is known
             assert found.tolist() == (exact.tolist() if known else pytest.approx(list(answers.values())))
     made.close()

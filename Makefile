@@ -19,7 +19,7 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 PIP ?= $(VENV)/bin/python -m pip --disable-pip-version-check
 PYTEST_WORKERS ?= 2
-BENCH ?= overhead quality algorithms noisy_expectations
+BENCH ?= overhead quality algorithms noisy_expectations report
 
 BIN := $(VENV)/bin
 INSTALL = $(PIP) install $(if $(CONSTRAINTS),-c $(CONSTRAINTS))

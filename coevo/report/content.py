@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from coevo.report.clock import Log
 from coevo.report.control import Control
 from coevo.report.data import Table
 from coevo.report.importance import Importances
@@ -50,7 +51,7 @@ class Page:
     table: Table
     config: Mapping[str, Any]
     env: Mapping[str, Any]
-    status: Mapping[str, Any]
+    log: Log
     toml: str
     control_commands: str
     folder: str
@@ -60,12 +61,10 @@ class Page:
     history: Sequence[Mapping[str, Any]] = ()
     control: Control | None = None
     description: str = ""
-    notes: Sequence[Mapping[str, Any]] = ()
     drawings: Sequence[Drawing] = ()
     exports: Sequence[Exported] = ()
     drawing_note: str = ""
     lines: Sequence[Line] = ()
     costs: Sequence[StageCost] = ()
     agreements: Sequence[Agreement] = ()
-    prepare_s: float = 0.0
     loaded: bool = True

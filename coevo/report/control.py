@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from coevo.errors import CoevoError, InputError
-from coevo.report.clock import searched_seconds
+from coevo.report.clock import read_log
 from coevo.search import store
 from coevo.search.folder import CONFIG, read_config
 from coevo.search.run import Run
@@ -53,7 +53,7 @@ def control_of(run: Run, given: Sequence[Path | str] = ()) -> Control | None:
         trials = [trial for trial in control.trials() if _drawn(trial)]
         merged += trials
         longest = max(longest, len(trials))
-        seconds += max(searched_seconds(control.rows()).values(), default=0.0)
+        seconds += max(read_log(control.rows()).told_s.values(), default=0.0)
         workers.append(int(control.config.get("run", {}).get("workers", 1)))
     if not merged:
         return None

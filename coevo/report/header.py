@@ -20,8 +20,8 @@ FINISHED = {
 
 
 def header(page: Page) -> str:
-    table, status, search, run = page.table, page.status, page.config.get("search", {}), page.config.get("run", {})
-    reason = status.get("finished")
+    table, log, search, run = page.table, page.log, page.config.get("search", {}), page.config.get("run", {})
+    reason = log.finished
     if not table.trials:
         badge = ("none", "nothing measured yet")
     elif reason is None or reason == "interrupted":
@@ -29,7 +29,7 @@ def header(page: Page) -> str:
     elif not table.front:
         badge = ("none", "nothing feasible")
     else:
-        badge = ("done", f"done: {FINISHED.get(str(reason), str(reason))}")
+        badge = ("done", f"done: {FINISHED.get(reason, reason)}")
     cards = [
         (str(len(table.trials)), "designs"),
         (str(len(table.front)), "on the front"),
@@ -37,7 +37,7 @@ def header(page: Page) -> str:
         *([(str(table.count(HELD)), "not promoted")] if len(table.stages) > 1 else []),
         (str(table.count(INFEASIBLE)), "break a constraint"),
         (str(table.count(FAILED)), "failed"),
-        (duration(status.get("seconds")), "wall time"),
+        (duration(log.seconds), "wall time"),
         (duration(sum(trial.total_cost_s for trial in table.trials)), "of evaluations"),
     ]
     goals = ", ".join(f"{goal.direction} {goal.metric}" for goal in table.goals.objectives)

@@ -163,9 +163,9 @@ def trials(page: Page) -> str:
 
 def notes(page: Page) -> str:
     """What the study had to say."""
-    if not page.notes:
+    if not page.log.notes:
         return ""
-    items = "".join(f'<li class="{_level(note)}">{escape(str(note.get("text", "")))}</li>' for note in page.notes)
+    items = "".join(f'<li class="{_level(note)}">{escape(str(note.get("text", "")))}</li>' for note in page.log.notes)
     return f'<ul class="notes">{items}</ul>'
 
 

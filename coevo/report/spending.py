@@ -29,10 +29,10 @@ def cost(page: Page) -> str:
         f'<td class="num">{100 * stage.seconds / whole:.0f} %</td></tr>'
         for stage in page.costs
     )
-    seconds, workers = page.status.get("seconds") or 0.0, int(page.config.get("run", {}).get("workers", 1))
+    seconds, workers = page.log.seconds, int(page.config.get("run", {}).get("workers", 1))
     evaluated = sum(stage.seconds for stage in page.costs)
     busy = f" The workers were busy {min(evaluated / (seconds * workers), 1):.0%} of the time." if seconds > 0 else ""
-    prepared = f" Preparing took {duration(page.prepare_s)} before that." if page.prepare_s else ""
+    prepared = f" Preparing took {duration(page.log.prepare_s)} before that." if page.log.prepare_s else ""
     origins = (trial.design.origin for trial in page.table.trials)
     imported = sum(origin is not None and origin.how == "imported" for origin in origins)
     others = f" {imported} designs were imported; their seconds were spent in another run." if imported else ""

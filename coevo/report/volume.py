@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coevo.search.ranking import Floats, hypervolume, non_dominated
+from coevo.search.ranking import Floats, non_dominated
 
 Integers = NDArray[np.int64]
 Bits = NDArray[np.uint8]
@@ -35,7 +35,7 @@ class Box:
     @classmethod
     def around(cls, costs: Floats) -> Box:
         """The box of these designs' front. `costs` is [n, m] with n >= 1."""
-        front = front_with(costs[:0], costs)
+        front = _staircase(costs) if costs.shape[1] == 2 else front_with(costs[:0], costs)
         best, worst = front.min(axis=0), front.max(axis=0)
         flat = worst <= best  # one value on the whole front: take the span of all designs
         worst = np.where(flat, costs.max(axis=0), worst)
@@ -61,13 +61,11 @@ def front_with(front: Floats, points: Floats) -> Floats:
 
 def growth(scaled: Floats, ends: Sequence[int]) -> Floats:
     """The dominated share of the box after the first `ends[k]` of the points [n, m], for rising ends."""
+    places = np.flatnonzero((scaled < 1.0).all(axis=1)) + 1
+    inside, cuts = scaled[places - 1], np.asarray(ends)
     if scaled.shape[1] > 2:
-        return _counted(_covers(scaled), np.arange(1, len(scaled) + 1), np.asarray(ends))
-    kept, done, shares = scaled[:0], 0, []
-    for end in ends:
-        kept, done = front_with(kept, scaled[done:end]), int(end)
-        shares.append(hypervolume(kept, [1.0] * scaled.shape[1]))
-    return np.array(shares)
+        return _counted(_covers(inside), places, cuts)
+    return _areas(inside, np.searchsorted(places, cuts, side="right"))
 
 
 def permuted_growth(scaled: Floats, total: int, ends: Sequence[int], seed: int = 0) -> Floats:

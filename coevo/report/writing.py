@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from coevo.report.clock import searched_seconds
+from coevo.report.clock import read_log
 from coevo.report.content import Drawing, Exported, Line, Page
 from coevo.report.control import control_of
 from coevo.report.data import DOMINATED, FRONT, Table, tabulate
@@ -43,7 +43,7 @@ def page_of(run: Run, problem: Problem | None = None, note: str = "", control: S
     """Everything that the page shows."""
     from coevo import __version__
 
-    found = control_of(run, control)
+    found, log = control_of(run, control), read_log(run.rows())
     units = dict(run.config.get("units", {}))
     if problem is not None:
         units |= {name: unit for stage in problem.stages for name, unit in stage.evaluator.metrics.items()}
@@ -60,24 +60,22 @@ def page_of(run: Run, problem: Problem | None = None, note: str = "", control: S
         table=table,
         config=run.config,
         env=run.env,
-        status=run.status,
+        log=log,
         toml=experiment_toml(run.config, len(trials)),
         control_commands=control_commands(run.config, run.path, len(trials)),
         folder=str(run.path),
         written=time.strftime("%Y-%m-%d %H:%M"),
         version=__version__,
         importances=importances_of(table),
-        history=histories(table, searched_seconds(run.rows()), found),
+        history=histories(table, log.told_s, found),
         control=found,
         description=problem.description if problem else "",
-        notes=run.notes(),
         drawings=drawings,
         exports=exports_of(run),
         drawing_note=drawing_note if problem else f"No drawings: {note or 'the problem was not loaded'}.",
         lines=[Line(caption, line_of(table.trials[row], by_index)) for row, caption in best_rows(table, run.goals)],
         costs=stage_costs(table),
         agreements=agreements(trials, run.stages, run.goals) if len(run.stages) > 1 else [],
-        prepare_s=float(run.prepared.get("seconds", 0.0)),
         loaded=problem is not None or not note,
     )
 

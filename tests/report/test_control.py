@@ -12,7 +12,7 @@ import pytest
 from coevo import Pick, Space, Study
 from coevo.errors import InputError
 from coevo.report import write_report
-from coevo.report.clock import searched_seconds
+from coevo.report.clock import read_log
 from coevo.report.control import band_of_the_best, beside, control_of
 from coevo.report.island import unpacked
 from coevo.report.volume import Box, evenly_spread, growth, permuted_growth
@@ -187,8 +187,9 @@ def test_without_a_control_the_page_gives_the_command_that_makes_one(tmp_path: P
 
 def test_pauses_between_sessions_do_not_count() -> None:
     def row(kind: str, trial: int | None, at: float) -> Row:
-        return Row(0, kind, trial, at, None, "{}")
+        return Row(0, kind, trial, at, None, '{"reason": "trials"}')
 
     rows = [row("started", None, 100), row("told", 0, 102), row("asked", 1, 105), row("started", None, 900)]
     rows += [row("told", 1, 903), row("finished", None, 904)]
-    assert searched_seconds(rows) == {0: 2.0, 1: 8.0}
+    log = read_log(rows)
+    assert log.told_s == {0: 2.0, 1: 8.0} and log.seconds == 9.0 and log.finished == "trials"

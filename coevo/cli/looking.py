@@ -73,7 +73,12 @@ def describe(problem: Problem, name: str) -> dict[str, Any]:
             for option in offered
         ],
         "stages": [
-            {"name": stage.name, "evaluator": stage.evaluator.label, "metrics": dict(stage.evaluator.metrics)}
+            {
+                "name": stage.name,
+                "evaluator": stage.evaluator.label,
+                "metrics": dict(stage.evaluator.metrics),
+                "share": stage.share if stage is not problem.stages[-1] else None,
+            }
             for stage in problem.stages
         ],
         "objectives": dict(problem.objectives),
@@ -195,7 +200,9 @@ def _print_problem(console: Console, problem: Problem, described: dict[str, Any]
         console.print(Text(described["description"].strip()))
     refused = "; ".join(f"{reason} ({count})" for reason, count in described["refused"].items())
     metrics = "\n".join(
-        f"{stage['name']}: " + ", ".join(_with_unit(name, text) for name, text in stage["metrics"].items())
+        f"{stage['name']} ({stage['evaluator']}): "
+        + ", ".join(_with_unit(name, text) for name, text in stage["metrics"].items())
+        + (f"; the best {stage['share']:.0%} go on" if stage["share"] is not None else "")
         for stage in described["stages"]
     )
     console.print()
@@ -208,7 +215,7 @@ def _print_problem(console: Console, problem: Problem, described: dict[str, Any]
                 f"{described['valid_share']:.0%} of random designs" + (f"; refused: {refused}" if refused else ""),
             ),
             ("objectives", ", ".join(f"{way} {metric}" for metric, way in described["objectives"].items())),
-            ("metrics", metrics),
+            ("stages" if len(described["stages"]) > 1 else "metrics", metrics),
             ("options", "\n".join(option_words(option) for option in described["options"])),
             ("offers", ", ".join(described["offers"])),
         )

@@ -57,6 +57,14 @@ def test_show_as_json(coevo: Coevo) -> None:
     assert found["sample"]["space"] == "toy/v1"
 
 
+def test_show_a_ladder(coevo: Coevo) -> None:
+    shown = coevo("show", "ladder_problems:problem", "--set", "share=0.3").stdout
+    assert "proxy (judge0@1): accuracy, latency_ms [ms]; the best 30% go on" in shown
+    assert "full (judge2@1): accuracy, latency_ms [ms]\n" in shown.replace(" \n", "\n").replace("  ", "")
+    found = json.loads(coevo("show", "ladder_problems:problem", "--json").stdout)["stages"]
+    assert [stage["share"] for stage in found] == [0.4, 0.5, None]
+
+
 def test_show_needs_options_as_pairs(coevo: Coevo) -> None:
     result = coevo("show", "toy_problems:problem", "--set", "note")
     assert result.exit_code == 2 and "OPTION=VALUE" in result.stderr

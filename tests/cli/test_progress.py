@@ -149,7 +149,7 @@ def test_numbers_and_spans_as_words() -> None:
     ]
     spans = (0.0004, 0.85, 12.3, 59.96, 245, 3 * 3600 + 720, 200_000, None)
     assert [duration(seconds) for seconds in spans] == [
-        "0 ms",
+        "0.4 ms",
         "850 ms",
         "12.3 s",
         "60.0 s",

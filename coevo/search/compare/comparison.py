@@ -131,6 +131,8 @@ def _check_comparable(runs: Sequence[Run], paths: Sequence[Path]) -> None:
         asked = [("space", first.space_id, run.space_id), ("goals", first.goals.as_dict(), run.goals.as_dict())]
         if first.config["recorded"]["evaluators"][-1] != run.config["recorded"]["evaluators"][-1]:
             asked.append(("last evaluator", judged_by(first), judged_by(run)))
+        if first.stages[-1] != run.stages[-1] and all(r.stages[-1].startswith("budget ") for r in (first, run)):
+            asked.append(("last budget", first.stages[-1], run.stages[-1]))
         for what, ours, theirs in asked:
             if ours != theirs:
                 raise ConfigError(
@@ -142,6 +144,7 @@ def _check_comparable(runs: Sequence[Run], paths: Sequence[Path]) -> None:
 _WHY = {
     "space": "Designs of different spaces have nothing in common",
     "goals": "Each searched for something else, so neither front is better or worse",
+    "last budget": "An evaluator's numbers under different budgets do not compare",
     "last evaluator": "The numbers of different evaluators, or of different versions of one, do not compare",
 }
 
@@ -205,6 +208,8 @@ def _notes(sheets: Sequence[Sheet], quality: Mapping[str, tuple[float | None, ..
     elif len({sheet.run.config.get("run", {}).get("workers") for sheet in sheets}) > 1:
         yield "the runs had different numbers of workers: seconds compare the set-ups, not the searches"
     earlier: dict[str, set[int]] = {}
+    if len({sheet.run.stages[-1] for sheet in sheets}) > 1:
+        yield "the last stages have different names: where their evaluator reads a budget, its numbers do not compare"
     for sheet in sheets:
         if not sheet.status or sheet.status == "interrupted":
             yield f"{sheet.label} is not finished: it is compared as far as it is"

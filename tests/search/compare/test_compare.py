@@ -15,6 +15,7 @@ from coevo.errors import ConfigError, RunFolderError
 from coevo.search.compare import compare, intervals, verdict
 from coevo.search.compare.quality import box, coverage, quality
 from coevo.search.compare.sheet import _elapsed, sheet_of
+from coevo.search.halving import successive_halving
 from coevo.search.objectives import Goals
 from coevo.search.ranking import hypervolume
 from coevo.search.run import Run
@@ -190,6 +191,17 @@ def test_what_cannot_be_compared_is_refused_with_the_reason(tmp_path, other, opt
         compare([tmp_path / "a", tmp_path / "b"])
     for word in ("cannot be compared", str(tmp_path / "a"), str(tmp_path / "b"), *words):
         assert word in str(caught.value)
+
+
+def test_budgets_of_one_evaluator_do_not_compare(tmp_path):
+    paths = []
+    for budgets in ((1, 3), (1, 9)):
+        stages = successive_halving(Judge(), budgets=budgets)
+        paths.append(searched(tmp_path / str(budgets[-1]), problem(*stages), trials=8))
+    with pytest.raises(ConfigError, match="their last budget differs: budget 3 and budget 9"):
+        compare(paths)
+    made = compare([paths[0], searched(tmp_path / "whole", trials=8)])
+    assert any("last stages have different names" in note for note in made.notes)
 
 
 def test_one_run_is_no_comparison(tmp_path):

@@ -273,6 +273,7 @@ class RayRunner:
                 seat = heads[reference]
                 if seat in self._seats:
                     self._hear(seat)
+                    self._hand_out()  # at once: it would idle while the others' answers are read
             patience = 0.0
 
     def _hear(self, seat: Seat) -> None:

@@ -179,6 +179,21 @@ def test_a_folder_from_elsewhere_runs_no_code_unasked(coevo: Coevo, finished: Pa
     assert coevo("report", finished).exit_code == 0
 
 
+def test_a_report_beside_a_control(coevo: Coevo, finished: Path) -> None:
+    result = coevo("report", finished, "--control", finished)
+    assert result.exit_code == 2 and "no control of" in result.stderr and "its algorithm is 'nsga2'" in result.stderr
+    toml = Path("random.toml")
+    toml.write_text(
+        'problem = "toy_problems:problem"\n[options]\nnote = "hello"\n[search]\nalgorithm = "random"\ntrials = 30\n'
+        '[run]\nrunner = "inline"\nexport = "none"\n'
+    )
+    assert coevo("run", toml, "--out", "elsewhere/random").exit_code == 0
+    result = coevo("report", finished, "--control", "elsewhere/random", "--trust", "--json")
+    assert result.exit_code == 0, result.stderr
+    page = Path(json.loads(result.stdout)["report"]).read_text(encoding="utf-8")
+    assert "The band is random search: 30 trials of" in page and "elsewhere/random" in page
+
+
 def test_verify_a_whole_run(coevo: Coevo, finished: Path) -> None:
     result = coevo("verify", finished, "--trust")
     assert result.exit_code == 0, result.stdout

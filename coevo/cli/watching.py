@@ -139,7 +139,7 @@ def state_json(folder: Path, follower: Follower) -> dict[str, Any]:
         "budget": tally.budget,
         "share": search.share,
         "left_s": search.left_s,
-        "trials_per_s": tally.rates()[0],
+        "trials_per_s": None if follower.finished else tally.rates()[0],
         "cost_s": tally.cost_s,
         "front": tally.front,
         "best": {name: {"value": value, "index": index} for name, (value, index) in tally.best.items()},

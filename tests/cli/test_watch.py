@@ -29,6 +29,7 @@ def test_a_run_that_ended_is_shown_as_it_ended(coevo: Coevo, ladder: Path) -> No
     found = json.loads(coevo("watch", ladder, "--json").stdout)
     assert found["finished"] == "trials" and found["driver"] is None and found["told"] == 120
     assert found["front"] == len(Run.open(ladder).front()) and found["share"] == 1
+    assert found["trials_per_s"] is None
     assert [stage["name"] for stage in found["stages"]] == ["proxy", "short", "full"]
     assert found["stages"][0]["evaluated"] == 120
     assert found["cost_s"] == pytest.approx(status["cost_s"], abs=1e-4)

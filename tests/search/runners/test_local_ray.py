@@ -52,7 +52,7 @@ def start(folder, script, *words, **environment):
 SCRIPT = """
     import os, signal, subprocess, sys, time
     from coevo import Space, Study
-    from coevo.search.evaluator import FunctionEvaluator, Resources
+    from coevo.search.runners.ray import RayRunner
 
     def build(pick):
         return [pick.integer(f"a{i}", 0, 9) for i in range(4)]
@@ -63,10 +63,11 @@ SCRIPT = """
             subprocess.Popen(["sleep", "600"])  # what an evaluator started and forgot
         return {"x": float(sum(value))}
 
-    study = Study(Space("t/v1", build), evaluate, objectives={"x": "max"}, runner="ray", workers=2)
+    runner = RayRunner(2)
+    study = Study(Space("t/v1", build), evaluate, objectives={"x": "max"}, runner=runner, workers=2)
     def after_ten(event):
         if type(event).__name__ == "Told" and event.trial.index == 10:
-            print(study._runner._cluster._local._folder, flush=True)
+            print(runner._cluster._local._folder, flush=True)
             if sys.argv[1] == "interrupt":
                 os.kill(os.getpid(), signal.SIGINT)
             if sys.argv[1] == "kill":

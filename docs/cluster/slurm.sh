@@ -22,8 +22,11 @@ cpus=$SLURM_CPUS_PER_TASK
 RAY_AUTH_TOKEN=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
 export RAY_AUTH_TOKEN RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 COEVO_RAY_WAIT_S=120
 
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-address=$(srun --nodes=1 --ntasks=1 --nodelist="$head" hostname --ip-address | awk '{ print $1; exit }'):$port
+# Whole outputs are read: a pipe that is closed early would end the job under pipefail, on large allocations at random.
+mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+head=${nodes[0]:?"scontrol names no node for $SLURM_JOB_NODELIST"}
+read -r -a addresses <<<"$(srun --nodes=1 --ntasks=1 --nodelist="$head" hostname --ip-address)"
+address=${addresses[0]:?"$head has no address"}:$port
 
 srun --nodes=1 --ntasks=1 --nodelist="$head" --overlap \
     ray start --head --node-ip-address="${address%:*}" --port="$port" --num-cpus="$cpus" \

@@ -58,6 +58,7 @@ class Cluster:
         if not self.ours:
             self.ray: Any = module
             self.local = False
+            self._require_this(address)
             if Cluster._started is not None:
                 self.environment = Cluster._started.environment
         elif self.local:
@@ -70,6 +71,17 @@ class Cluster:
             self._keep_quiet()
         if (self.ours and address == "auto") or (not self.ours and Cluster._started is None):
             self.note = self._exposure(wait_s)
+
+    def _require_this(self, address: str) -> None:
+        """ConfigError where this process is connected to another Ray than the one that is asked for."""
+        if address in ("local", "auto") or address.startswith("ray://"):
+            return
+        here = str(self.ray.get_runtime_context().gcs_address)
+        if address != here:
+            raise ConfigError(
+                f"this process is connected to the Ray at {here} already, and {address!r} is asked for: call "
+                "ray.shutdown() first, or leave the address out"
+            )
 
     def _exposure(self, wait_s: float) -> str:
         """The warning for a cluster whose address is known only now."""

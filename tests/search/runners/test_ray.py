@@ -254,6 +254,11 @@ def test_room_keeps_each_actor_busy_with_one_task_waiting(local_ray, setup_of, j
             runner.start(setup_of(judge))
 
 
+def test_another_ray_than_the_one_this_process_is_in_is_refused(local_ray):
+    with pytest.raises(ConfigError, match=r"connected to the Ray at .* already, and '127\.0\.0\.1:1' is asked for"):
+        RayRunner(1, address="127.0.0.1:1").connect(1, 0.0)
+
+
 @pytest.mark.slow
 def test_an_idle_actor_that_dies_costs_no_design_its_worker(runner, setup_of, judge, drive):
     runner.start(setup_of(judge))

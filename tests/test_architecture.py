@@ -53,6 +53,7 @@ MODULE_LEVEL: dict[str, set[str]] = {
     "coevo/hardware": {"numpy", "torch"},
     "coevo/hardware/quantum": {"numpy", *QISKIT},
     "coevo/kernels": {"numpy", "torch", "triton"},
+    "coevo/kernels/jit": {"numba"},
 }
 HEAVY = ("torch", "ray", "qiskit", "triton", "pydantic", "typer", "plotly", "cloudpickle", "scipy", "matplotlib")
 
@@ -180,7 +181,8 @@ def test_importing_stays_light(module: str) -> None:
 def test_every_file_beside_the_sources_is_installed() -> None:
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     patterns = setuptools["package-data"]["*"]
-    others = [path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc", ".part"}]
+    others = [path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in {".py", ".part"}]
+    others = [path for path in others if path.parent.name != "__pycache__"]  # bytecode, and numba's machine code
     left_out = [str(path.relative_to(ROOT)) for path in others if not any(map(path.match, patterns))]
     assert not left_out, f"add to package-data in pyproject.toml: {left_out}"
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from coevo.cost_models.circuit_noise.gates import Gate, read_gates
+from coevo.cost_models.circuit_noise.program import check_readout, readout_coefficients
 from coevo.errors import InputError
 from coevo.hardware.quantum.pauli import Matrix, gate_matrices
 
@@ -62,7 +63,7 @@ def noisy_observables(
 
     Args:
         circuit: bound and transpiled, on physical qubits; barriers are ignored and final measurements are
-            stripped. Delays, resets, control flow and mid-circuit measurements are refused.
+            stripped. A delay relaxes its qubit. Resets, control flow and mid-circuit measurements are refused.
         device: the calibrated device whose noise and readout error apply.
         qubits: the physical qubits to read out, one observable each, in this order. They are positions at
             the END of the circuit, after routing. None reads the final measurements in the order of their
@@ -80,9 +81,10 @@ def noisy_observables(
     gates, measured = read_gates(circuit, device)
     if qubits is None:
         qubits = [measured[bit] for bit in sorted(measured)]
-    read = _check_readout(qubits, device)
+    read = check_readout(qubits, device)
     for gate in gates:  # also those outside the light cone: a circuit fits the device or it does not
-        device.error_matrix(gate.name, gate.qubits)
+        if gate.name != "delay":
+            device.error_matrix(gate.name, gate.qubits)
     kept, cone = _light_cone(gates, read)
     if len(cone) > max_qubits:
         size_mib = len(read) * 4 ** len(cone) * 8 / 2**20
@@ -117,21 +119,8 @@ def noisy_observables(
 
 def readout_operator(device: QuantumDevice, qubit: int) -> Matrix:
     """Pauli coefficients [4] of the measured Z of one qubit, readout error included."""
-    matrix = device.readout_matrix(qubit)
-    given_zero, given_one = matrix[0] - matrix[1]
-    return np.array([(given_zero + given_one) / 2, 0.0, 0.0, (given_zero - given_one) / 2])
-
-
-def _check_readout(qubits: Sequence[int], device: QuantumDevice) -> list[int]:
-    read = [int(qubit) for qubit in qubits]
-    if not read:
-        raise InputError("no qubit to read out: give `qubits`, or measure at the end of the circuit")
-    if len(set(read)) != len(read):
-        raise InputError(f"the readout qubits {read} repeat one; expected distinct physical qubits")
-    for qubit in read:
-        if not 0 <= qubit < device.num_qubits:
-            raise InputError(f"readout of qubit {qubit}, but {device.name} has qubits 0 to {device.num_qubits - 1}")
-    return read
+    identity, z = readout_coefficients(device, qubit)
+    return np.array([identity, 0.0, 0.0, z])
 
 
 def _light_cone(gates: list[Gate], read: list[int]) -> tuple[list[Gate], tuple[int, ...]]:
@@ -151,7 +140,9 @@ def _noisy_matrices(gates: list[Gate], device: QuantumDevice) -> list[Matrix]:
     matrices: list[Matrix] = [_IDENTITY] * len(gates)
     by_name: dict[str, list[int]] = {}
     for position, (name, qubits, params) in enumerate(gates):
-        if params:
+        if name == "delay":
+            matrices[position] = device.delay_matrix(qubits[0], params[0])
+        elif params:
             by_name.setdefault(name, []).append(position)
         else:
             matrices[position] = device.transfer_matrix(name, qubits)

@@ -26,15 +26,22 @@ def reference_expectations(circuit: QuantumCircuit, device: QuantumDevice, qubit
     `circuit` is bound and transpiled, on physical qubits. The density matrix covers the qubits that carry a
     gate or are read: 4^k complex numbers, so keep k at 7 or below.
     """
+    from qiskit_aer.noise import thermal_relaxation_error
+
     from qiskit.quantum_info import DensityMatrix, Operator, SuperOp
 
     gates, _ = read_gates(circuit, device)
-    active = sorted({q for gate in gates for q in gate.qubits} | set(qubits))
+    active = sorted({q for gate in gates if gate.name != "delay" for q in gate.qubits} | set(qubits))
+    gates = [gate for gate in gates if set(gate.qubits) <= set(active)]  # a qubit that only waits touches nothing
     position = {qubit: index for index, qubit in enumerate(active)}
     errors = device.noise_model._local_quantum_errors
     state = DensityMatrix.from_label("0" * len(active))
     for name, places, params in gates:
         where = [position[q] for q in places]
+        if name == "delay":
+            t1_s, t2_s = device.target.qubit_properties[places[0]].t1, device.target.qubit_properties[places[0]].t2
+            state = state.evolve(SuperOp(thermal_relaxation_error(t1_s, min(t2_s, 2 * t1_s), params[0])), qargs=where)
+            continue
         gate = device.target.operation_from_name(name)
         if params:
             gate = gate.base_class(*params)

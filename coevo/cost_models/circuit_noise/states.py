@@ -45,7 +45,7 @@ class ProductStates:
 
 OneQubitGate = tuple[str, Any]
 """(name, angles): None for a gate without angle; a scalar or an array [samples] for one angle; a tuple of
-such for a gate with several (`u3`: theta, phi, lam). Radians."""
+such for a gate with several (`u3`: theta, phi, lam). Radians. ("delay", seconds) waits."""
 
 
 def product_state_bloch(
@@ -81,7 +81,11 @@ def product_state_bloch(
                 state = state if fixed is None else fixed @ state
                 state, fixed = _apply(device, name, qubit, angles, state), None
             else:
-                matrix = device.transfer_matrix(name, (qubit,), [float(angle) for angle in angles])
+                numbers = [float(angle) for angle in angles]
+                if name == "delay":
+                    matrix = device.delay_matrix(qubit, numbers[0])
+                else:
+                    matrix = device.transfer_matrix(name, (qubit,), numbers)
                 fixed = matrix if fixed is None else matrix.dot(fixed)
         vectors[:, column] = (state if fixed is None else fixed @ state).T
     return ProductStates(vectors, tuple(programs))

@@ -3,60 +3,63 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from coevo.errors import InputError, missing_extra, unknown_name
-from coevo.hardware.quantum.channels import gate_error
+from coevo.hardware.quantum.calibration import (
+    NOT_GATES,
+    Calibration,
+    Properties,
+    read_snapshot,
+    readout_probabilities,
+    write_snapshot,
+)
+from coevo.hardware.quantum.channels import gate_error, relaxation
+from coevo.hardware.quantum.table import ChannelTable
 from coevo.hardware.quantum.pauli import Matrix, gate_matrices, transfer_matrix_of_unitary
 
 if TYPE_CHECKING:
     from qiskit.providers import BackendV2
+    from qiskit.transpiler import Target
     from qiskit_aer.noise import NoiseModel
-
-NOT_GATES = frozenset({"measure", "measure_2", "reset", "reset_2", "delay"})
 
 
 class QuantumDevice:
-    """A calibrated device. Build it with `from_name` or `from_backend`; no account, no network.
+    """A calibrated device. Build it with `from_name`, `from_backend`, `from_target` or `from_snapshot`; no account, no
+    network. From a snapshot it works without Qiskit.
 
-    The noise is that of qiskit-aer's `NoiseModel.from_backend` at temperature 0: depolarising + thermal
-    relaxation after every calibrated gate, and readout error. It has no crosstalk, no coherent errors and
-    no drift; and since circuits are not scheduled, an idle qubit suffers nothing.
+    The noise is that of qiskit-aer's `NoiseModel.from_backend` at temperature 0: depolarising + thermal relaxation
+    after every calibrated gate, and readout error. It has no crosstalk, no coherent errors and no drift. An idle qubit
+    suffers only where the circuit says that it waits: a `delay` relaxes its qubit for its duration, so that a circuit
+    scheduled with delays has idle noise and an unscheduled one has none.
 
     Attributes:
         name: the backend's own name, such as "fake_quito".
         num_qubits: physical qubits, numbered from 0.
-        target: the `qiskit.transpiler.Target`.
+        calibration: the numbers, free of Qiskit.
         basis: sorted names of the gates (no measure, reset, delay or control flow).
         edges: sorted pairs (a, b), a < b, of qubits that share a two-qubit gate in either direction.
+        channels: the arrays that the kernels read, filled as circuits are read; see `ChannelTable`.
     """
 
-    def __init__(self, backend: BackendV2):
+    def __init__(self, calibration: Calibration, target: Target | None = None, backend: BackendV2 | None = None):
+        self.calibration = calibration
+        self.name = calibration.name
+        self.num_qubits = calibration.num_qubits
+        self._target = target
         self._backend = backend
-        self.target = backend.target
-        self.name = str(backend.name or type(backend).__name__)
-        self.num_qubits = int(self.target.num_qubits or 0)
-        self._gates: dict[str, dict[tuple[int, ...], Any]] = {}
-        self._uncalibrated = set()  # offered on every qubit at once, as simulators do, so without calibration
-        for gate in self.target.operation_names:
-            places = self.target[gate]
-            if gate in NOT_GATES:
-                continue
-            if places and None not in places:
-                self._gates[gate] = dict(places)
-            else:
-                self._uncalibrated.add(gate)
+        self._gates = {name: places for name, places in calibration.instructions.items() if name not in NOT_GATES}
         self.basis = tuple(sorted(self._gates))
         pairs = {tuple(sorted(place)) for places in self._gates.values() for place in places if len(place) == 2}
         self.edges: tuple[tuple[int, int], ...] = tuple(sorted((a, b) for a, b in pairs))
         self._errors: dict[tuple[str, tuple[int, ...]], Matrix | None] = {}
         self._fixed: dict[tuple[str, tuple[int, ...]], Matrix] = {}
+        self.channels = ChannelTable(self)
 
     def __repr__(self) -> str:
         return f"QuantumDevice({self.name!r}, num_qubits={self.num_qubits})"
@@ -87,9 +90,67 @@ class QuantumDevice:
         if getattr(backend, "target", None) is None or not backend.target.num_qubits:
             raise InputError(
                 f"expected a qiskit BackendV2 with a target of one qubit or more, got {backend!r}; "
-                "wrap a bare Target in a BackendV2 of your own"
+                "for a bare Target use QuantumDevice.from_target"
             )
-        return cls(backend)
+        date = None
+        properties = getattr(backend, "properties", None)
+        if callable(properties) and (snapshot := properties()) is not None:
+            stamp = snapshot.last_update_date
+            date = stamp.isoformat() if hasattr(stamp, "isoformat") else str(stamp)
+        calibration = Calibration.from_target(
+            backend.target,
+            str(backend.name or type(backend).__name__),
+            backend.dt,
+            str(getattr(backend, "backend_version", None) or "unknown"),
+            date,
+        )
+        return cls(calibration, backend.target, backend)
+
+    @classmethod
+    def from_target(cls, target: Target, name: str = "target") -> QuantumDevice:
+        """A bare `qiskit.transpiler.Target` that carries a calibration."""
+        if not getattr(target, "num_qubits", None) or not hasattr(target, "operation_names"):
+            raise InputError(f"expected a qiskit Target of one qubit or more, got {target!r}")
+        return cls(Calibration.from_target(target, name), target)
+
+    @classmethod
+    def from_snapshot(cls, path: str | Path) -> QuantumDevice:
+        """A JSON snapshot (its format: `coevo.hardware.quantum.calibration`), without Qiskit."""
+        return cls(read_snapshot(path))
+
+    def write_snapshot(self, path: str | Path) -> None:
+        """The calibration as a JSON file that `from_snapshot` reads back, equal to the last bit."""
+        write_snapshot(self.calibration, path)
+
+    def scaled(self, factor: float) -> QuantumDevice:
+        """The device with `factor` times the noise; see `Calibration.scaled`."""
+        return QuantumDevice(self.calibration.scaled(factor))
+
+    def perturbed(self, spread: float, seed: int) -> QuantumDevice:
+        """The device with every calibrated number drifted; see `Calibration.perturbed`."""
+        return QuantumDevice(self.calibration.perturbed(spread, seed))
+
+    def require_calibration(self, qubits: Sequence[int] | None = None) -> None:
+        """InputError that names what was never calibrated on these qubits (all by default). Ask before paying for
+        anything: a device may lack numbers on qubits that a search never touches."""
+        for qubit in qubits or ():
+            self._check_qubits("calibration", (qubit,))
+        found = self.calibration.missing(qubits)
+        if found:
+            more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+            raise InputError(
+                f"{self.name} has no calibrated {'; no '.join(found[:5])}{more}. Choose other qubits, or complete the "
+                "snapshot"
+            )
+
+    @functools.cached_property
+    def target(self) -> Target:
+        """The `qiskit.transpiler.Target`; for a snapshot it is built from the numbers."""
+        if self._target is not None:
+            return self._target
+        from coevo.hardware.quantum.targets import target_of
+
+        return target_of(self.calibration)
 
     @functools.cached_property
     def noise_model(self) -> NoiseModel:
@@ -98,7 +159,11 @@ class QuantumDevice:
             from qiskit_aer.noise import NoiseModel
         except ImportError as error:
             raise missing_extra("qiskit-aer", "quantum") from error
-        return NoiseModel.from_backend(self._backend)
+        if self._backend is not None:
+            return NoiseModel.from_backend(self._backend)
+        from coevo.hardware.quantum.targets import backend_of
+
+        return NoiseModel.from_backend(backend_of(self.target, self.calibration))
 
     def error_matrix(self, name: str, qubits: Sequence[int]) -> Matrix | None:
         """PTM [4^n, 4^n] of the error that follows an instruction, or None where it is error-free.
@@ -133,52 +198,38 @@ class QuantumDevice:
     def readout_matrix(self, qubit: int) -> Matrix:
         """[2, 2] with entry [measured, prepared] = P(measured | prepared); columns sum to one."""
         self._check_qubits("readout", (qubit,))
-        measure = self.target["measure"] if "measure" in self.target.operation_names else {}
-        properties = measure.get((qubit,))
-        one_given_zero = getattr(properties, "prob_meas1_prep0", None)
-        zero_given_one = getattr(properties, "prob_meas0_prep1", None)
-        if one_given_zero is None or zero_given_one is None:
-            one_given_zero = zero_given_one = getattr(properties, "error", None)
-        if one_given_zero is None or zero_given_one is None:
+        pair = readout_probabilities(self.calibration.instructions.get("measure", {}).get((qubit,), Properties()))
+        if pair is None:
             raise InputError(f"{self.name}: qubit {qubit} has no calibrated readout error; choose another qubit")
+        one_given_zero, zero_given_one = pair
         return np.array([[1 - one_given_zero, zero_given_one], [one_given_zero, 1 - zero_given_one]])
+
+    def delay_matrix(self, qubit: int, duration_s: float) -> Matrix:
+        """PTM [4, 4] of a qubit that waits for `duration_s` seconds: relaxation with its T1 and T2."""
+        self._check_qubits("delay", (qubit,))
+        if not (math.isfinite(duration_s) and duration_s >= 0):
+            raise InputError(f"{self.name}: a delay of {duration_s} s on qubit {qubit}; expected 0 or more")
+        return relaxation(*self._t1_t2(qubit, "delay"), duration_s)
 
     def fingerprint(self) -> dict[str, Any]:
         """What identifies the snapshot: name, version, date of the calibration, digest, noise model."""
-        date = None
-        properties = getattr(self._backend, "properties", None)
-        if callable(properties) and (snapshot := properties()) is not None:
-            stamp = snapshot.last_update_date
-            date = stamp.isoformat() if hasattr(stamp, "isoformat") else str(stamp)
         return {
             "name": self.name,
-            "version": str(getattr(self._backend, "backend_version", None) or "unknown"),
-            "snapshot": date,
-            "calibration_sha256": self._calibration_digest,
-            "noise": "depolarising + thermal relaxation (T = 0) + readout; no crosstalk, drift or idle noise",
+            "version": self.calibration.backend_version,
+            "snapshot": self.calibration.date,
+            "calibration_sha256": self.calibration.digest,
+            "noise": "depolarising + thermal relaxation (T = 0) + readout, idle noise where a delay stands; "
+            "no crosstalk, no drift",
         }
-
-    @functools.cached_property
-    def _calibration_digest(self) -> str:
-        rows: list[Any] = []
-        for name in sorted(self.target.operation_names):
-            for qubits, properties in (self.target[name] or {}).items():
-                if qubits is None or name == "delay":
-                    continue
-                fields = ("error", "duration", "prob_meas1_prep0", "prob_meas0_prep1")
-                rows.append([name, list(qubits), [_number(getattr(properties, field, None)) for field in fields]])
-        for qubit, properties in enumerate(self.target.qubit_properties or ()):
-            rows.append(["qubit", [qubit], [_number(getattr(properties, field, None)) for field in ("t1", "t2")]])
-        text = json.dumps(sorted(rows, key=lambda row: (row[0], row[1])))
-        return hashlib.sha256(text.encode()).hexdigest()
 
     def _ideal(self, name: str, params: tuple[float, ...]) -> Matrix:
         matrix = gate_matrices(name, params)
         if matrix is not None:
             return matrix.copy()
+        count = self.calibration.parameters[name]
+        if count != len(params):
+            raise InputError(f"{self.name}: gate {name!r} takes {count} parameters, got {len(params)}")
         template = self.target.operation_from_name(name)
-        if len(template.params) != len(params):
-            raise InputError(f"{self.name}: gate {name!r} takes {len(template.params)} parameters, got {len(params)}")
         try:
             gate = template.base_class(*params) if params else template
             return transfer_matrix_of_unitary(gate.to_matrix(), little_endian=True)
@@ -192,7 +243,7 @@ class QuantumDevice:
 
     def _build_error(self, name: str, qubits: tuple[int, ...]) -> Matrix | None:
         self._check_qubits(f"gate {name!r}", qubits)
-        if name in self._uncalibrated:
+        if name in self.calibration.unplaced:
             raise InputError(
                 f"{self.name} offers {name!r} without saying on which qubits, so it has no calibration; "
                 "expected a device with one, such as a fake backend"
@@ -208,9 +259,7 @@ class QuantumDevice:
             raise InputError(
                 f"{self.name} has no {name!r} on qubits {qubits}{reverse}. Transpile the circuit to its target first"
             )
-        properties = places[qubits]
-        error = getattr(properties, "error", None)
-        duration_s = getattr(properties, "duration", None)
+        error, duration_s = places[qubits].error, places[qubits].duration_s
         if error is None or (duration_s is None and error > 0):
             missing = "error" if error is None else "duration"
             raise InputError(f"{self.name}: {name!r} on qubits {qubits} has no calibrated {missing}")
@@ -221,16 +270,9 @@ class QuantumDevice:
         return matrix
 
     def _t1_t2(self, qubit: int, name: str) -> tuple[float, float]:
-        table = self.target.qubit_properties
-        properties = table[qubit] if table and qubit < len(table) else None
-        t1_s, t2_s = getattr(properties, "t1", None), getattr(properties, "t2", None)
+        t1_s, t2_s = self.calibration.t1_s[qubit], self.calibration.t2_s[qubit]
         if t1_s is None or t2_s is None:
             raise InputError(
                 f"{self.name}: qubit {qubit} has no calibrated T1 and T2, so the noise of {name!r} there is unknown"
             )
-        return float(t1_s), float(t2_s)
-
-
-def _number(value: Any) -> float | None:
-    """A calibration value as JSON can hold it; inf and NaN mean that there is none."""
-    return float(value) if value is not None and math.isfinite(value) else None
+        return t1_s, t2_s

@@ -178,10 +178,8 @@ def test_a_one_way_gate_the_wrong_way_round_is_refused(device_named):
 
 
 def test_what_the_model_does_not_cover_is_refused(quito):
-    delayed, reset = QuantumCircuit(5), QuantumCircuit(5)
-    delayed.delay(100, 0, unit="ns")
+    reset = QuantumCircuit(5)
     reset.reset(1)
-    refused(delayed, "'delay' on qubit 0: delays carry idle noise", quito)
     refused(reset, "'reset' on qubit 1", quito)
     branch = QuantumCircuit(5, 1)
     with branch.if_test((0, 1)):

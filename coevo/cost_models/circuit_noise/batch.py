@@ -1,0 +1,282 @@
+"""Exact noisy expectation values of many programs over one data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from coevo.cost_models.circuit_noise.program import Encoder, Program, Rows
+from coevo.errors import InputError
+from coevo.hardware.quantum.table import DOUBLE_BASIS, SINGLE_BASIS
+
+MAX_QUBITS = 10
+"""Default limit on the light cone: 4^10 coefficients are 8 MiB an operator."""
+
+Array = NDArray[Any]
+Engine = Literal["compiled", "reference", "torch"]
+ENGINES = ("compiled", "reference", "torch")
+
+
+def noisy_expectations(
+    programs: Sequence[Program],
+    inputs: ArrayLike | None = None,
+    *,
+    dtype: Any = np.float64,
+    engine: Engine = "compiled",
+    threads: int = 1,
+    device: str = "cpu",
+    max_qubits: int = MAX_QUBITS,
+) -> Array:
+    """Measured <Z> [programs, samples, n_obs]: exact, without shots, readout error included.
+
+    Args:
+        programs: of one or several devices, all with equally many readouts and inputs.
+        inputs: [samples, num_inputs], radians; None for programs without inputs, which gives one sample.
+        dtype: float64 or float32, of the sweep, the states and the result.
+        engine: "compiled" (numba, one program after the other), "torch" (all programs of the batch as tensors on
+            `device`), or "reference" (NumPy, gate by gate; slow and obvious).
+        threads: of the compiled engine: programs are spread over them, or readouts where there is one program.
+            BLAS has its own setting.
+        device: of the torch engine.
+        max_qubits: the largest light cone accepted.
+
+    Raises:
+        InputError: no agreement between the programs, inputs of another shape or not finite, a light cone of more than
+            `max_qubits` qubits (see `success_rate` and `trajectory_expectations` for larger circuits).
+    """
+    kind = np.dtype(dtype)
+    if kind not in (np.dtype(np.float64), np.dtype(np.float32)):
+        raise InputError(f"expected dtype float64 or float32, got {kind}")
+    if engine not in ENGINES:
+        raise InputError(f"expected an engine of {', '.join(ENGINES)}, got {engine!r}")
+    if threads < 1:
+        raise InputError(f"expected 1 thread or more, got {threads}")
+    data = check_inputs(programs, inputs)
+    if not programs:
+        return np.empty((0, len(data), 0), kind)
+    if engine == "reference":
+        from coevo.cost_models.circuit_noise.plain import plain_expectations
+
+        return np.array([plain_expectations(program, data, max_qubits) for program in programs], kind)
+    states = EncodedBatch(programs, data, kind, with_numba=engine == "compiled")
+    if engine == "torch":
+        from coevo.cost_models.circuit_noise.torch_batch import torch_expectations
+
+        return torch_expectations(programs, states, kind, device, max_qubits)
+    tables = Tables(programs, kind)
+    out = np.empty((len(programs), len(data), len(programs[0].read)), kind)
+
+    def judge(index: int) -> None:
+        out[index] = states.meet(index, swept(programs[index], tables, max_qubits, threads if alone else 1))
+
+    alone = len(programs) == 1
+    spread(judge, len(programs), 1 if alone else threads)
+    return out
+
+
+def check_inputs(programs: Sequence[Program], inputs: ArrayLike | None) -> Array:
+    """The inputs as float64 [samples, num_inputs], contiguous."""
+    counts = {program.num_inputs for program in programs}
+    reads = {len(program.read) for program in programs}
+    if len(counts) > 1 or len(reads) > 1:
+        raise InputError(
+            f"expected programs with one number of inputs and readouts, got {sorted(counts)} and {sorted(reads)}"
+        )
+    if any(program.num_weights for program in programs):
+        raise InputError("a program has unbound weights; bind them with `bind_weights`")
+    wanted = counts.pop() if counts else 0
+    data = np.zeros((1, 0)) if inputs is None else np.asarray(inputs, dtype=np.float64)
+    if data.ndim != 2 or (programs and data.shape[1] != wanted):
+        raise InputError(f"expected inputs [samples, {wanted}], got shape {data.shape}")
+    if not np.isfinite(data).all():
+        raise InputError("the inputs hold angles that are NaN or infinite; expected finite radians")
+    return np.ascontiguousarray(data)
+
+
+class Tables:
+    """The channel tables of the programs' devices in one precision, program-own matrices appended."""
+
+    def __init__(self, programs: Sequence[Program], kind: Any):
+        self.bases = (SINGLE_BASIS.astype(kind), DOUBLE_BASIS.astype(kind))
+        self._kind = kind
+        self._stacks: dict[int, tuple[Array, Array]] = {}
+        for program in programs:
+            if id(program.device) not in self._stacks:
+                table = program.device.channels
+                self._stacks[id(program.device)] = (table.singles.astype(kind), table.doubles.astype(kind))
+
+    def of(self, program: Program) -> tuple[Array, Array, Array]:
+        """(rows, singles, doubles) of a program, its own matrices numbered behind those of its device."""
+        return with_own_matrices(program, program.body.rows, *self._stacks[id(program.device)])
+
+
+def with_own_matrices(program: Program | Encoder, rows: Array, singles: Array, doubles: Array) -> tuple[Array, Array, Array]:
+    """Rows whose codes -2 - i name matrices of the program, as rows whose codes name appended matrices."""
+    if not program.matrices:
+        return rows, singles, doubles
+    stacks = [list(singles), list(doubles)]
+    number = []
+    for matrix in program.matrices:
+        stack = stacks[int(len(matrix) == 16)]
+        number.append(len(stack))
+        stack.append(matrix.astype(singles.dtype))
+    rows = rows.copy()
+    own = rows[:, 3] < -1
+    rows[own, 3] = np.array(number, np.int32)[-2 - rows[own, 3]]
+    return rows, np.array(stacks[0]).reshape(-1, 4, 4), np.array(stacks[1]).reshape(-1, 16, 16)
+
+
+def swept(program: Program, tables: Tables, max_qubits: int, threads: int = 1) -> Array:
+    """Coefficients [n_obs, 4^m] of a program's readouts over its m encoded qubits; other qubits are |0>."""
+    from coevo.kernels.pauli_transfer.sweep import assemble, pull_back
+
+    rows, singles, doubles = tables.of(program)
+    read = np.array(program.read)
+    count = program.device.num_qubits
+    pairs, blocks, tails, position, size = assemble(
+        rows, program.body.angles, singles, doubles, *tables.bases, read, count, max_qubits
+    )
+    if size > max_qubits:
+        raise too_large(program, size, max_qubits)
+    columns = np.full(size, -1, np.int32)
+    for digit, qubit in enumerate(program.encoder.qubits):
+        if position[qubit] >= 0:
+            columns[position[qubit]] = digit
+    encoded = len(program.encoder.qubits)
+    out = np.empty((len(read), 4**encoded), singles.dtype)
+    places = position[read]
+
+    def pull(part: int) -> None:
+        chosen = slice(part, None, threads)
+        some = np.empty((len(places[chosen]), out.shape[1]), out.dtype)
+        pull_back(
+            pairs, blocks, tails, places[chosen].copy(), program.readout[chosen].copy(), columns, encoded, some
+        )
+        out[chosen] = some
+
+    if threads == 1:
+        pull_back(pairs, blocks, tails, places, program.readout, columns, encoded, out)
+    else:
+        spread(pull, min(threads, len(read)), threads)
+    return out
+
+
+def too_large(program: Program, size: int, max_qubits: int) -> InputError:
+    """The error for a light cone beyond the limit."""
+    mib = 4**size * 8 / 2**20
+    return InputError(
+        f"the light cone of the readout has {size} qubits of {program.device.name}, more than max_qubits={max_qubits}: "
+        f"each readout would take 4^{size} coefficients, {mib:,.0f} MiB. For larger circuits there are "
+        "success-rate estimates (success_rate) and sampled trajectories (trajectory_expectations)"
+    )
+
+
+class EncodedBatch:
+    """The encoded samples of several programs; equal encoders of a qubit are prepared once."""
+
+    def __init__(self, programs: Sequence[Program], data: Array, kind: Any, with_numba: bool = True):
+        self._with_numba = with_numba
+        self.samples = len(data)
+        self._kind = kind
+        self._vectors: dict[Any, Array] = {}
+        self._names: list[list[Any]] = []
+        self._inputs = np.ascontiguousarray(data.T, dtype=kind)
+        self._turns: Array | None = None
+        for program in programs:
+            names = []
+            for part, key in zip(program.encoder.parts, program.encoder.keys, strict=True):
+                name = (id(program.device), key)
+                if name not in self._vectors:
+                    self._vectors[name] = self._encode(program.encoder, part)
+                names.append(name)
+            self._names.append(names)
+
+    def vectors(self, index: int) -> list[Array]:
+        """For each encoded qubit of a program its Pauli vectors [4, samples]."""
+        return [self._vectors[name] for name in self._names[index]]
+
+    def meet(self, index: int, coefficients: Array) -> Array:
+        """Expectation values [samples, n_obs] of operators [n_obs, 4^m] in a program's samples."""
+        return meet(coefficients, self.vectors(index), self.samples)
+
+    def _encode(self, encoder: Encoder, part: Rows) -> Array:
+        first, steps, offsets, terms = merged_steps(encoder, part)
+        if not self._with_numba:
+            from coevo.kernels.pauli_transfer import encode_states
+
+            angles = np.zeros((len(steps), self.samples)) + offsets[:, None]
+            np.add.at(angles, terms[:, 0], part.slopes[:, None] * self._inputs[terms[:, 1]])
+            return encode_states(steps, first, angles).astype(self._kind)
+        from coevo.kernels.pauli_transfer.encode import encode
+
+        if self._turns is None:
+            self._turns = np.ascontiguousarray(
+                np.stack([np.cos(self._inputs), np.sin(self._inputs)], axis=1), dtype=self._kind
+            )
+        out = np.empty((4, self.samples), self._kind)
+        encode(
+            steps.astype(self._kind), first.astype(self._kind), offsets.astype(self._kind), terms,
+            part.slopes.astype(self._kind), self._inputs, self._turns, out,
+        )  # fmt: skip
+        return out
+
+
+def merged_steps(encoder: Encoder, part: Rows) -> tuple[Array, Array, Array, NDArray[np.int32]]:
+    """One qubit's encoder as (vector before the first data-dependent rotation, steps [K, 3, 4, 4], offsets [K], terms
+    by rotation): constant rows are multiplied into the rotation before them."""
+    table = encoder.device.channels
+    rows, singles, _ = with_own_matrices(encoder, part.rows, table.singles, table.doubles)
+    moving = sorted(set(part.terms[:, 0].tolist()))
+    number = {row: step for step, row in enumerate(moving)}
+    vector, steps = np.array([1.0, 0, 0, 1]), []
+    for position, (_, _, rotation, after) in enumerate(rows.tolist()):
+        if position in number:
+            parts = SINGLE_BASIS[rotation].copy()
+            steps.append(parts if after < 0 else singles[after] @ parts)
+            continue
+        matrix = np.eye(4)
+        if rotation >= 0:
+            constant, cosine, sine = SINGLE_BASIS[rotation]
+            matrix = constant + np.cos(part.angles[position]) * cosine + np.sin(part.angles[position]) * sine
+        if after >= 0:
+            matrix = singles[after] @ matrix
+        if steps:
+            steps[-1] = matrix @ steps[-1]
+        else:
+            vector = matrix @ vector
+    terms = np.array([(number[row], index) for row, index in part.terms.tolist()], np.int32).reshape(-1, 2)
+    return vector, np.array(steps).reshape(-1, 3, 4, 4), part.angles[moving], terms
+
+
+def meet(coefficients: Array, vectors: Sequence[Array], samples: int) -> Array:
+    """Expectation values [samples, n_obs] of operators [n_obs, 4^m] in product states, m arrays [4, samples]."""
+    n_obs, half = len(coefficients), len(vectors) // 2
+    left, right = products(vectors[:half], samples), products(vectors[half:], samples)
+    # One matrix product takes the longer half; what is left is a sum a sample.
+    partial = (coefficients.reshape(n_obs * len(left), len(right)) @ right).reshape(n_obs, len(left), samples)
+    result: Array = np.einsum("olb,lb->bo", partial, left)
+    return result
+
+
+def products(vectors: Sequence[Array], samples: int) -> Array:
+    """Product states [4^m, samples] of m arrays [4, samples]."""
+    product = vectors[0] if vectors else None
+    for vector in vectors[1:]:
+        assert product is not None
+        product = (product[:, None, :] * vector[None, :, :]).reshape(4 * len(product), samples)
+    return np.ones((1, samples)) if product is None else product
+
+
+def spread(task: Callable[[int], None], count: int, threads: int) -> None:
+    """task(0), ... task(count - 1), on several threads; the first error is raised."""
+    if threads == 1 or count == 1:
+        for index in range(count):
+            task(index)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(task, range(count)):
+            pass

@@ -1,0 +1,83 @@
+"""Many programs as one batch of tensors; what `noisy_expectations(engine="torch")` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coevo.cost_models.circuit_noise.program import Program
+from coevo.errors import InputError
+from coevo.hardware.quantum.table import DOUBLE_BASIS, SINGLE_BASIS
+
+if TYPE_CHECKING:
+    from coevo.cost_models.circuit_noise.batch import EncodedBatch
+
+
+def torch_expectations(
+    programs: Sequence[Program], states: EncodedBatch, kind: Any, device: str, max_qubits: int
+) -> NDArray[Any]:
+    """Measured <Z> [programs, samples, n_obs]."""
+    import torch
+
+    from coevo.cost_models.circuit_noise.batch import too_large
+    from coevo.kernels.pauli_transfer.torch_sweep import meet_batch, plan, pull_back_batch
+
+    encoded = {len(program.encoder.qubits) for program in programs}
+    if len(encoded) > 1:
+        raise InputError(
+            f"the torch engine takes programs with one number of encoded qubits, got {sorted(encoded)}; "
+            "use engine='compiled'"
+        )
+    rows, singles, doubles = _common(programs)
+    made, sizes = plan(
+        rows, [program.read for program in programs], [program.encoder.qubits for program in programs]
+    )
+    for program, size in zip(programs, sizes, strict=True):
+        if size > max_qubits:
+            raise too_large(program, size, max_qubits)
+    dtype = torch.float64 if kind == np.float64 else torch.float32
+    coefficients = pull_back_batch(
+        made,
+        np.concatenate(rows),
+        np.concatenate([program.body.angles for program in programs]),
+        singles,
+        doubles,
+        (SINGLE_BASIS, DOUBLE_BASIS),
+        np.array([program.readout for program in programs]),
+        encoded.pop(),
+        device,
+        dtype,
+    )
+    vectors = np.empty((len(programs), len(programs[0].encoder.qubits), 4, states.samples), kind)
+    for index in range(len(programs)):
+        for place, array in enumerate(states.vectors(index)):
+            vectors[index, place] = array
+    result: NDArray[Any] = meet_batch(coefficients, torch.as_tensor(vectors, device=device)).cpu().numpy()
+    return result
+
+
+def _common(programs: Sequence[Program]) -> tuple[list[NDArray[np.int32]], NDArray[Any], NDArray[Any]]:
+    """Rows whose matrices are numbered in one pair of stacks for all devices of the batch."""
+    from coevo.cost_models.circuit_noise.batch import with_own_matrices
+
+    offsets: dict[int, tuple[int, int]] = {}
+    stacks: tuple[list[Any], list[Any]] = ([np.empty((0, 4, 4))], [np.empty((0, 16, 16))])
+    counts = [0, 0]
+    made = []
+    for program in programs:
+        table = program.device.channels
+        rows, singles, doubles = with_own_matrices(program, program.body.rows, table.singles, table.doubles)
+        key = id(program) if program.matrices else id(program.device)
+        if key not in offsets:
+            offsets[key] = (counts[0], counts[1])
+            for place, stack in enumerate((singles, doubles)):
+                stacks[place].append(stack)
+                counts[place] += len(stack)
+        shift = np.where(rows[:, 1] < 0, *offsets[key]) * (rows[:, 3] >= 0)
+        rows = rows.copy()
+        rows[:, 3] += shift.astype(np.int32)
+        made.append(rows)
+    return made, np.concatenate(stacks[0]), np.concatenate(stacks[1])

@@ -1,0 +1,25 @@
+"""numba, in one place: what compiles a kernel, and the error where it is not installed.
+
+Machine code is cached beside the sources (or in numba's own cache folder where that is read-only), so that a process
+compiles a kernel only once a machine. Kernels release the interpreter lock: callers spread candidates over threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from coevo.errors import missing_extra
+
+try:
+    import numba
+except ImportError as error:
+    raise missing_extra("numba", "quantum") from error
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """The function as machine code. Sums may be fused (a * b + c rounds once), never reordered."""
+    made: Function = numba.njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")(function)
+    return made

@@ -1,0 +1,257 @@
+"""The backward sweep as tensors: many programs at once, with torch and NumPy alone.
+
+Every program of a batch is padded to the same number of qubits and two-qubit blocks. Which rows merge into which block
+is a matter of integers and decided on the host (`plan`); matrices, merging and the sweep run on the device, one batched
+product a step. Conventions and the arrays' meaning: `coevo.kernels.pauli_transfer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coevo.errors import missing_extra
+
+try:
+    import torch
+except ImportError as error:
+    raise missing_extra("torch", "quantum") from error
+
+Integers = NDArray[np.int64]
+Tensor = Any
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who merges with whom. N1 and N2 count the one- and two-qubit rows kept in all programs together.
+
+    Attributes:
+        width: digits of every padded operator.
+        singles: [N1, 4] row of the batch, segment, order in the segment, (unused).
+        doubles: [N2, 6] row, block, order in the block, segment before on the pair's first qubit, the same on its
+            second, 1 where the row names the pair the other way round.
+        segments: number of segments; segment 0 stays the identity.
+        blocks: [programs, steps] block of each step from the END of the circuit on; block 0 stays the identity.
+        pairs: [programs, steps, 2] its digits; (0, 1) where there is none.
+        starts: [programs, n_obs, 2] digit of each readout and the segment after its last block.
+        order: [programs, width] the digits that are encoded, in the encoder's order, then all others.
+    """
+
+    width: int
+    singles: Integers
+    doubles: Integers
+    segments: int
+    blocks: Integers
+    pairs: Integers
+    starts: Integers
+    order: Integers
+
+
+def plan(
+    rows: Sequence[NDArray[np.int32]], read: Sequence[Sequence[int]], encoded: Sequence[Sequence[int]]
+) -> tuple[Plan, list[int]]:
+    """The plan of a batch and the size of each light cone. Row indices count through the concatenated `rows`."""
+    cones, kept_rows, sizes = [], [], []
+    for own, qubits, before in zip(rows, read, encoded, strict=True):
+        cone, kept = set(qubits), []
+        listed = own.tolist()
+        for index in range(len(listed) - 1, -1, -1):
+            first, second = listed[index][:2]
+            if first in cone or (second >= 0 and second in cone):
+                kept.append(index)
+                cone.add(first)
+                if second >= 0:
+                    cone.add(second)
+        sizes.append(len(cone))
+        cones.append(sorted(cone.union(before)))
+        kept_rows.append(kept[::-1])
+    width = max([2, *map(len, cones)])
+    singles, doubles, starts, orders = [], [], [], []
+    blocks_of, pairs_of = [], []
+    segments, blocks, offset = 1, 1, 0
+    for own, qubits, before, cone, kept in zip(rows, read, encoded, cones, kept_rows, strict=True):
+        digit = {qubit: place for place, qubit in enumerate(cone)}
+        pending: dict[int, tuple[int, int]] = {}  # qubit -> (segment, rows in it)
+        owner: dict[int, int] = {}
+        mine: list[int] = []
+        pairs: list[tuple[int, int]] = []
+        length: dict[int, int] = {}
+        listed = own.tolist()
+        for index in kept:
+            first, second = listed[index][:2]
+            if second < 0:
+                segment, count = pending.get(first, (0, 0))
+                if not segment:
+                    segment, segments = segments, segments + 1
+                singles.append((offset + index, segment, count, 0))
+                pending[first] = segment, count + 1
+                continue
+            block = owner.get(first)
+            flipped = 0
+            if block is None or block != owner.get(second):
+                block, blocks = blocks, blocks + 1
+                mine.append(block)
+                pairs.append((digit[first], digit[second]))
+                owner[first] = owner[second] = block
+            elif pairs[mine.index(block)] != (digit[first], digit[second]):
+                flipped = 1
+                first, second = second, first
+            order = length.get(block, 0)
+            length[block] = order + 1
+            doubles.append(
+                (offset + index, block, order, pending.pop(first, (0, 0))[0], pending.pop(second, (0, 0))[0], flipped)
+            )
+        starts.append([(digit[qubit], pending.get(qubit, (0, 0))[0]) for qubit in qubits])
+        inside = [digit[qubit] for qubit in before]
+        orders.append(inside + [place for place in range(width) if place not in inside])
+        blocks_of.append(mine[::-1])
+        pairs_of.append(pairs[::-1])
+        offset += len(own)
+    steps = max(map(len, blocks_of), default=0)
+    padded = np.zeros((len(rows), steps), np.int64)
+    placed = np.tile(np.array([0, 1], np.int64), (len(rows), steps, 1))
+    for index, (mine, pairs) in enumerate(zip(blocks_of, pairs_of, strict=True)):
+        padded[index, : len(mine)] = mine
+        placed[index, : len(pairs)] = np.array(pairs, np.int64).reshape(-1, 2)
+    made = Plan(
+        width,
+        np.array(singles, np.int64).reshape(-1, 4),
+        np.array(doubles, np.int64).reshape(-1, 6),
+        segments,
+        padded,
+        placed,
+        np.array(starts, np.int64).reshape(len(rows), -1, 2),
+        np.array(orders, np.int64),
+    )
+    return made, sizes
+
+
+def pull_back_batch(
+    made: Plan,
+    rows: NDArray[np.int32],
+    angles: Any,
+    singles: Any,
+    doubles: Any,
+    bases: tuple[Any, Any],
+    readout: Any,
+    num_encoded: int,
+    device: str,
+    dtype: Any,
+) -> Tensor:
+    """Coefficients [programs, n_obs, 4^m] of the readouts over the m encoded qubits; the others are |0>.
+
+    `rows` and `angles` are concatenated over programs and their matrices are numbered in one common `singles` and
+    `doubles`; `readout` [programs, n_obs, 2] is a I + b Z.
+    """
+
+    def put(array: Any, kind: Any = dtype) -> Tensor:
+        return torch.as_tensor(np.ascontiguousarray(array), dtype=kind, device=device)
+
+    segments, blocks = _merged(made, rows, angles, singles, doubles, bases, put)
+    programs, n_obs = made.starts.shape[:2]
+    width = made.width
+    tail = segments[put(made.starts[:, :, 1], torch.int64)]  # [programs, n_obs, 4, 4]
+    weight = put(readout)
+    start = weight[..., :1] * tail[:, :, 0, :] + weight[..., 1:] * tail[:, :, 3, :]
+    tensor = torch.zeros(programs, n_obs, 4**width, dtype=dtype, device=device)
+    stride = 4 ** (width - 1 - made.starts[:, :, :1]) * np.arange(4)  # [programs, n_obs, 4]
+    tensor.scatter_(2, put(stride, torch.int64), start)
+
+    chosen = put(made.blocks, torch.int64)
+    # `held[p]` lists the digits of program p's tensor in the order of its axes; nothing moves back before the end.
+    held = np.tile(np.arange(width), (programs, 1))
+    for step in range(made.blocks.shape[1]):
+        pairs = made.pairs[:, step]
+        others = (held[:, :, None] != pairs[:, None, :]).all(axis=2)
+        wanted = np.concatenate([pairs, held[others].reshape(programs, width - 2)], axis=1)
+        tensor = _reordered(tensor, held, wanted, device)
+        held = wanted
+        matrix = blocks[chosen[:, step]].transpose(-1, -2)[:, None]
+        tensor = (matrix @ tensor.view(programs, n_obs, 16, -1)).view(programs, n_obs, -1)
+    tensor = _reordered(tensor, held, made.order, device).view(programs, n_obs, 4**num_encoded, -1)
+    ground = torch.ones(1, dtype=dtype, device=device)
+    for _ in range(width - num_encoded):
+        ground = torch.kron(ground, put([1.0, 0.0, 0.0, 1.0]))
+    return tensor @ ground
+
+
+def _reordered(tensor: Tensor, held: Integers, wanted: Integers, device: str) -> Tensor:
+    """[programs, n_obs, 4^width] with its digits in the wanted order."""
+    programs, n_obs, _ = tensor.shape
+    width = held.shape[1]
+    axes = np.argsort(held, axis=1)[np.arange(programs)[:, None], wanted]  # where each wanted digit stands now
+    if (axes == axes[0]).all():
+        spread = tensor.view(programs, n_obs, *[4] * width)
+        return spread.permute(0, 1, *(2 + axes[0]).tolist()).reshape(programs, n_obs, -1)
+    stride = torch.as_tensor(4 ** (width - 1 - axes), device=device)
+    index = torch.zeros(programs, 1, dtype=torch.int64, device=device)
+    digits = torch.arange(4, device=device)
+    for place in range(width):
+        index = (index[:, :, None] + stride[:, place, None, None] * digits).view(programs, -1)
+    return tensor.gather(2, index[:, None].expand(-1, n_obs, -1))
+
+
+def _merged(
+    made: Plan, rows: NDArray[np.int32], angles: Any, singles: Any, doubles: Any, bases: tuple[Any, Any], put: Any
+) -> tuple[Tensor, Tensor]:
+    """(segments [S, 4, 4], blocks [B, 16, 16]), the first of each being the identity."""
+    one = _row_matrices(rows, angles, made.singles[:, 0], singles, bases[0], put)
+    two = _row_matrices(rows, angles, made.doubles[:, 0], doubles, bases[1], put)
+    segments = torch.eye(4, dtype=one.dtype, device=one.device).repeat(made.segments, 1, 1)
+    _chain(segments, one, made.singles[:, 1], made.singles[:, 2], put)
+    flipped = put(made.doubles[:, 5], torch.bool)[:, None, None]
+    turned = two.view(-1, 4, 4, 4, 4).permute(0, 2, 1, 4, 3).reshape(-1, 16, 16)
+    core = torch.where(flipped, turned, two)
+    first, second = (segments[put(made.doubles[:, column], torch.int64)] for column in (3, 4))
+    before = (first[:, :, None, :, None] * second[:, None, :, None, :]).reshape(-1, 16, 16)
+    count = int(made.doubles[:, 1].max()) + 1 if len(made.doubles) else 1
+    blocks = torch.eye(16, dtype=one.dtype, device=one.device).repeat(count, 1, 1)
+    _chain(blocks, core @ before, made.doubles[:, 1], made.doubles[:, 2], put)
+    return segments, blocks
+
+
+def _chain(products: Tensor, matrices: Tensor, where: Integers, order: Integers, put: Any) -> None:
+    """products[where] = matrices @ products[where], matrices of one place in their order."""
+    for turn in range(int(order.max()) + 1 if len(order) else 0):
+        chosen = np.flatnonzero(order == turn)
+        places = put(where[chosen], torch.int64)
+        products[places] = matrices[put(chosen, torch.int64)] @ products[places]
+
+
+def _row_matrices(
+    rows: NDArray[np.int32], angles: Any, chosen: Integers, matrices: Any, basis: Any, put: Any
+) -> Tensor:
+    """The noisy PTMs [n, d, d] of chosen rows."""
+    dim = basis.shape[-1]
+    rotation, after = rows[chosen, 2].astype(np.int64), rows[chosen, 3].astype(np.int64)
+    identity = np.eye(dim)[None]
+    table = put(np.concatenate([identity, matrices]))  # number 0 is the identity
+    constant = np.concatenate([np.stack([np.eye(dim), np.zeros((dim, dim)), np.zeros((dim, dim))])[None], basis])
+    parts = put(constant)[put(rotation + 1, torch.int64)]
+    angle = put(np.asarray(angles)[chosen], torch.float64)
+    cosine, sine = (value.to(parts.dtype)[:, None, None] for value in (torch.cos(angle), torch.sin(angle)))
+    turned = parts[:, 0] + cosine * parts[:, 1] + sine * parts[:, 2]
+    return table[put(after + 1, torch.int64)] @ turned
+
+
+def meet_batch(coefficients: Tensor, vectors: Tensor) -> Tensor:
+    """Expectation values [programs, samples, n_obs] of operators [programs, n_obs, 4^m] in product states
+    [programs, m, 4, samples]."""
+    programs, n_obs, _ = coefficients.shape
+    half, samples = vectors.shape[1] // 2, vectors.shape[-1]
+    left, right = _products(vectors[:, :half]), _products(vectors[:, half:])
+    partial = coefficients.reshape(programs, n_obs * left.shape[1], -1) @ right
+    return (partial.view(programs, n_obs, left.shape[1], samples) * left[:, None]).sum(2).transpose(1, 2)
+
+
+def _products(vectors: Tensor) -> Tensor:
+    """[programs, m, 4, samples] -> [programs, 4^m, samples]."""
+    programs, count, _, samples = vectors.shape
+    product = torch.ones(programs, 1, samples, dtype=vectors.dtype, device=vectors.device)
+    for place in range(count):
+        product = (product[:, :, None] * vectors[:, place, None]).view(programs, 4 ** (place + 1), samples)
+    return product

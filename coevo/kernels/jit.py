@@ -23,3 +23,10 @@ def compiled(function: Function) -> Function:
     """The function as machine code. Sums may be fused (a * b + c rounds once), never reordered."""
     made: Function = numba.njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")(function)
     return made
+
+
+def compiled_reordering(function: Function) -> Function:
+    """As `compiled`, and sums may be taken in another order, as vector instructions do: their last bits then depend on
+    the type of processor."""
+    made: Function = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc"}, error_model="numpy")(function)
+    return made

@@ -23,7 +23,8 @@ def torch_expectations(
     import torch
 
     from coevo.cost_models.circuit_noise.batch import too_large
-    from coevo.kernels.pauli_transfer.torch_sweep import meet_batch, plan, pull_back_batch
+    from coevo.kernels.pauli_transfer.plan import plan
+    from coevo.kernels.pauli_transfer.torch_sweep import meet_batch, pull_back_batch
 
     encoded = {len(program.encoder.qubits) for program in programs}
     if len(encoded) > 1:

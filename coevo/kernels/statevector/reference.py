@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coevo.errors import InputError
+from coevo.errors import unknown_name
 
 Complex = NDArray[np.complexfloating[Any, Any]]
 Real = NDArray[np.floating[Any]]
@@ -21,15 +21,48 @@ Gate = tuple[str, tuple[int, ...], tuple[float, ...]]
 """(name, qubits, angles in radians)."""
 
 
+_X: NDArray[np.complex128] = np.array([[0, 1], [1, 0]], dtype=complex)
+_Y: NDArray[np.complex128] = np.array([[0, -1j], [1j, 0]])
+_Z: NDArray[np.complex128] = np.diag([1, -1 + 0j])
+_FIXED: dict[str, NDArray[np.complex128]] = {
+    "x": _X,
+    "y": _Y,
+    "z": _Z,
+    "h": (_X + _Z) / np.sqrt(2),
+    "s": np.diag([1, 1j]),
+    "sdg": np.diag([1, -1j]),
+    "t": np.diag([1, np.exp(0.25j * np.pi)]),
+    "tdg": np.diag([1, np.exp(-0.25j * np.pi)]),
+    "sx": np.array([[0.5 + 0.5j, 0.5 - 0.5j], [0.5 - 0.5j, 0.5 + 0.5j]]),
+    "cx": np.eye(4, dtype=complex)[[0, 3, 2, 1]],  # the control is bit 0
+    "cz": np.diag([1, 1, 1, -1 + 0j]),
+    "swap": np.eye(4, dtype=complex)[[0, 2, 1, 3]],
+    # The root with eigenvalue +i on the singlet: (1 + i)/2 on, (1 - i)/2 off the diagonal.
+    "sqrtswap": np.array(
+        [[1, 0, 0, 0], [0, 0.5 + 0.5j, 0.5 - 0.5j, 0], [0, 0.5 - 0.5j, 0.5 + 0.5j, 0], [0, 0, 0, 1]]
+    ),
+}
+_ROTATIONS = {  # exp(-i angle / 2 G); the first qubit is the less significant factor, written last in a product
+    "rx": _X,
+    "ry": _Y,
+    "rz": _Z,
+    "rxx": np.kron(_X, _X),
+    "ryy": np.kron(_Y, _Y),
+    "rzz": np.kron(_Z, _Z),
+    "rzx": np.kron(_X, _Z),
+}
+
+
 def gate_matrix(name: str, angles: Sequence[float] = ()) -> NDArray[np.complex128]:
-    """[2, 2] or [4, 4], complex128. `u3` and `cu3` follow OpenQASM 2's qelib1.inc; controls are the first qubit."""
-    if name in ("rx", "ry", "rz"):
-        cosine, sine = np.cos(angles[0] / 2), np.sin(angles[0] / 2)
-        if name == "rx":
-            return np.array([[cosine, -1j * sine], [-1j * sine, cosine]])
-        if name == "ry":
-            return np.array([[cosine, -sine], [sine, cosine]], dtype=complex)
-        return np.array([[cosine - 1j * sine, 0], [0, cosine + 1j * sine]])
+    """[2, 2] or [4, 4], complex128. `u1`, `u3` and `cu3` follow OpenQASM 2's qelib1.inc; controls are the first qubit;
+    in `rzx` Z acts on the first qubit, as in Qiskit."""
+    if name in _FIXED:
+        return _FIXED[name].copy()
+    if name in _ROTATIONS:
+        generator = _ROTATIONS[name]
+        return np.cos(angles[0] / 2) * np.eye(len(generator)) - 1j * np.sin(angles[0] / 2) * generator
+    if name == "u1":
+        return np.diag([1, np.exp(1j * angles[0])])
     if name == "u3":
         theta, phi, lam = angles
         cosine, sine = np.cos(theta / 2), np.sin(theta / 2)
@@ -43,7 +76,7 @@ def gate_matrix(name: str, angles: Sequence[float] = ()) -> NDArray[np.complex12
         matrix = np.eye(4, dtype=complex)
         matrix[np.ix_([1, 3], [1, 3])] = gate_matrix("u3", angles)  # the control is bit 0
         return matrix
-    raise InputError(f"expected a gate rx, ry, rz, u3 or cu3, got {name!r}")
+    raise unknown_name("gate", name, (*_FIXED, *_ROTATIONS, "u1", "u3", "cu3"))
 
 
 def apply_gate(states: Complex, matrix: Complex, qubits: Sequence[int]) -> Complex:

@@ -1,0 +1,164 @@
+"""A parametrised circuit of any gates of the QuantumNAS spaces: states, unitaries and gradients for many candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coevo.errors import InputError, unknown_name
+from coevo.kernels.statevector.reference import Complex, Real, gate_matrix
+
+MAX_QUBITS = 10
+"""The unitary of 10 qubits takes 16 MiB in double precision."""
+
+# name -> (kind of `adjoint`, code of `adjoint`, qubits, angles)
+_GATES: dict[str, tuple[int, int, int, int]] = {
+    "rx": (0, 1, 1, 1),
+    "ry": (0, 2, 1, 1),
+    "rz": (0, 3, 1, 1),
+    "u1": (0, 4, 1, 1),
+    "u3": (0, 5, 1, 3),
+    "cu3": (1, 5, 2, 3),
+    "rzz": (2, 6, 2, 1),
+    "rxx": (2, 7, 2, 1),
+    "ryy": (2, 8, 2, 1),
+    "rzx": (2, 9, 2, 1),
+} | {name: (0, 0, 1, 0) for name in ("h", "x", "y", "z", "s", "sdg", "t", "tdg", "sx")}
+_GATES |= {"cx": (1, 0, 2, 0), "cz": (1, 0, 2, 0), "swap": (2, 0, 2, 0), "sqrtswap": (2, 0, 2, 0)}
+_UNDER_CONTROL = {"cx": "x", "cz": "z"}
+GATES = tuple(_GATES)
+"""Names that a `Circuit` knows."""
+
+CircuitGate = tuple[str, Sequence[int], Sequence[int]]
+"""(name, qubits, indices of its angles in the angle vector); a controlled gate names its control first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the gradient needs of a forward pass."""
+
+    angles: Real
+    active: NDArray[np.uint8]
+    re: Real  # [candidates, 2^n, width]
+    im: Real
+    m_re: Real  # [candidates, G, 4, 4]
+    m_im: Real
+
+
+class Circuit:
+    """Gates in order on n qubits (1 to 10), for candidates that share the list and differ by angles and masks.
+
+    Angles are real arrays [candidates, A], radians; several gates may share an angle. `active` [candidates, G] leaves
+    gates out (a SubCircuit). Precision follows the angles: float64 works in complex128, float32 in complex64.
+    """
+
+    def __init__(self, n_qubits: int, gates: Sequence[CircuitGate]):
+        if not 1 <= n_qubits <= MAX_QUBITS:
+            raise InputError(f"expected 1 to {MAX_QUBITS} qubits, got {n_qubits}")
+        self.n_qubits = n_qubits
+        self.gates = tuple((name, tuple(qubits), tuple(slots)) for name, qubits, slots in gates)
+        rows, slots_of = [], []
+        fixed: dict[str, int] = {}
+        for name, qubits, slots in self.gates:
+            if name not in _GATES:
+                raise unknown_name("gate", name, _GATES)
+            kind, code, count, angles = _GATES[name]
+            if len(qubits) != count or len(set(qubits)) != count or not all(0 <= q < n_qubits for q in qubits):
+                raise InputError(
+                    f"gate {name!r} on qubits {qubits}: expected {count} distinct qubits of 0 to {n_qubits - 1}"
+                )
+            if len(slots) != angles or any(slot < 0 for slot in slots):
+                raise InputError(f"gate {name!r} takes {angles} angles, got the indices {slots}")
+            number = fixed.setdefault(_UNDER_CONTROL.get(name, name), len(fixed)) if code == 0 else 0
+            rows.append((kind, qubits[0], qubits[-1], code, number))
+            slots_of.append((*slots, *[slots[0] if slots else 0] * (3 - len(slots))))
+        self.n_angles = 1 + max((slot for _, _, slots in self.gates for slot in slots), default=-1)
+        self._rows = np.array(rows, np.int32).reshape(-1, 5)
+        self._slots = np.array(slots_of, np.int32).reshape(-1, 3)
+        matrices = np.zeros((max(1, len(fixed)), 4, 4), complex)
+        for name, number in fixed.items():
+            matrix = gate_matrix(name)
+            matrices[number, : len(matrix), : len(matrix)] = matrix
+        self._fixed = {
+            np.dtype(kind): (np.ascontiguousarray(matrices.real, kind), np.ascontiguousarray(matrices.imag, kind))
+            for kind in (np.float64, np.float32)
+        }
+
+    def unitary(self, angles: Real, active: Any = None) -> tuple[Complex, Record]:
+        """The whole circuit [candidates, 2^n, 2^n] and the record for `gradient`."""
+        dim = 2**self.n_qubits
+        eye = np.eye(dim, dtype=angles.dtype)
+        count = len(angles)
+        start = np.broadcast_to(eye, (count, dim, dim)).copy()
+        return self._run(angles, active, start, np.zeros((count, dim, dim), angles.dtype))
+
+    def evolve(self, angles: Real, states: Complex, active: Any = None) -> tuple[Complex, Record]:
+        """States [candidates, batch, 2^n] after the circuit, from states [batch, 2^n] or [candidates, batch, 2^n].
+
+        Cheaper than `unitary` where there are fewer states than 2^n.
+        """
+        dim = 2**self.n_qubits
+        if states.shape[-1] != dim or states.ndim not in (2, 3):
+            raise InputError(f"expected states [batch, {dim}], got shape {states.shape}")
+        columns = np.broadcast_to(states, (len(angles), *states.shape[-2:])).swapaxes(1, 2)
+        out, record = self._run(
+            angles,
+            active,
+            np.ascontiguousarray(columns.real, dtype=angles.dtype),
+            np.ascontiguousarray(columns.imag, dtype=angles.dtype),
+        )
+        return out.swapaxes(1, 2), record
+
+    def gradient(self, record: Record, whole: Complex) -> Real:
+        """dL / d angles [candidates, A] from dL / d unitary [candidates, 2^n, 2^n], dL = Re sum(conj(whole) * dU).
+
+        After `evolve`, `whole` is [candidates, batch, 2^n], by the states instead.
+        """
+        from coevo.kernels.statevector.adjoint import differentiate
+
+        count, dim, width = record.re.shape
+        if whole.shape == (count, width, dim) and width != dim:
+            whole = whole.swapaxes(1, 2)
+        if whole.shape != record.re.shape:
+            raise InputError(f"expected a gradient of shape {record.re.shape}, got {whole.shape}")
+        kind = record.re.dtype
+        out = np.zeros_like(record.angles)
+        re, im = record.re.copy(), record.im.copy()
+        l_re, l_im = (np.ascontiguousarray(part, dtype=kind) for part in (whole.real, whole.imag))
+        if np.shares_memory(l_re, whole):
+            l_re, l_im = l_re.copy(), l_im.copy()
+        for index in range(count):
+            differentiate(
+                self._rows, self._slots, record.angles[index], record.active[index], record.m_re[index],
+                record.m_im[index], re[index], im[index], l_re[index], l_im[index], out[index],
+            )  # fmt: skip
+        return out
+
+    def _run(self, angles: Real, active: Any, re: Real, im: Real) -> tuple[Complex, Record]:
+        from coevo.kernels.statevector.adjoint import run_circuit
+
+        if angles.ndim != 2 or angles.shape[1] != self.n_angles or angles.dtype not in self._fixed:
+            raise InputError(
+                f"expected angles [candidates, {self.n_angles}] in float64 or float32, got shape {angles.shape} in "
+                f"{angles.dtype}"
+            )
+        count, n_gates = len(angles), len(self._rows)
+        mask = np.ones((count, n_gates), np.uint8)
+        if active is not None:
+            mask = np.ascontiguousarray(active, dtype=np.uint8)
+            if mask.shape != (count, n_gates):
+                raise InputError(f"expected active [candidates, {n_gates}], got shape {mask.shape}")
+        angles = np.ascontiguousarray(angles)
+        if not angles.shape[1]:  # a circuit without angles still hands the kernel an array to point into
+            angles = np.zeros((count, 1), angles.dtype)
+        m_re, m_im = (np.empty((count, n_gates, 4, 4), angles.dtype) for _ in range(2))
+        for index in range(count):
+            run_circuit(
+                self._rows, self._slots, angles[index], mask[index], *self._fixed[angles.dtype], re[index], im[index],
+                m_re[index], m_im[index],
+            )  # fmt: skip
+        return re + 1j * im, Record(angles[:, : self.n_angles], mask, re, im, m_re, m_im)

@@ -135,6 +135,41 @@ def read_program(
     return Program(device, given or before, body, tuple(read), readout, tuple(reader.matrices), len(weights))
 
 
+@dataclass(frozen=True)
+class Input:
+    """An angle that differs by sample: slope * inputs[:, column] + offset, radians."""
+
+    column: int
+    slope: float = 1.0
+    offset: float = 0.0
+
+
+GateLike = tuple[str, Sequence[int], Sequence[Any]]
+"""(name, physical qubits, angles: numbers or `Input`); a "delay" has its seconds in place of an angle."""
+
+
+def program_from_gates(
+    gates: Sequence[GateLike], device: QuantumDevice, qubits: Sequence[int], num_inputs: int = 0
+) -> Program:
+    """A program without Qiskit: gates of the device in order, the first ones possibly with `Input` angles.
+
+    Raises InputError as `read_program` does, and for an input column of `num_inputs` or more.
+    """
+    reader = _Reader(device, range(num_inputs), ())
+    for name, places, params in gates:
+        place = tuple(int(qubit) for qubit in places)
+        if name == "delay":
+            reader.rows.append(device.channels.delay(place[0], float(params[0])))
+            reader.angles.append(0.0)
+            continue
+        refuse_instruction(name, place, device)
+        reader.parametrised(name, place, device.channels.instruction(name, place), list(params))
+    read = check_readout(qubits, device)
+    readout = np.array([readout_coefficients(device, qubit) for qubit in read])
+    before, body = reader.split(num_inputs)
+    return Program(device, before, body, tuple(read), readout, tuple(reader.matrices), 0)
+
+
 def read_encoder(circuit: QuantumCircuit, device: QuantumDevice, inputs: Sequence[Parameter]) -> Encoder:
     """A transpiled encoder of one-qubit gates, on physical qubits: read once, shared by every body on its layout.
 
@@ -186,7 +221,7 @@ def readout_coefficients(device: QuantumDevice, qubit: int) -> tuple[float, floa
 class _Reader:
     """Collects the rows of one or two circuits."""
 
-    def __init__(self, device: QuantumDevice, inputs: Sequence[Parameter], weights: Sequence[Parameter]):
+    def __init__(self, device: QuantumDevice, inputs: Sequence[Any], weights: Sequence[Any]):
         self.device = device
         self.rows: list[int] = []  # numbers of rows of the device's table
         self.angles: list[float] = []
@@ -246,9 +281,9 @@ class _Reader:
                 rows.append(plain)
                 angles.append(params[0])
             else:
-                self._parametrised(name, place, instruction, params)
+                self.parametrised(name, place, instruction, params)
 
-    def _parametrised(self, name: str, place: tuple[int, ...], instruction: Any, params: list[Any]) -> None:
+    def parametrised(self, name: str, place: tuple[int, ...], instruction: Any, params: list[Any]) -> None:
         if len(params) != instruction.num_parameters:
             raise InputError(
                 f"{self.device.name}: gate {name!r} takes {instruction.num_parameters} parameters, got {len(params)}"
@@ -279,6 +314,12 @@ class _Reader:
     ) -> tuple[float, list[tuple[tuple[int, int], float]]]:
         """An angle as a constant and terms ((kind, index), slope)."""
         where = f"{name!r} on qubits {place}"
+        if isinstance(value, Input):
+            if value.column not in self.places:
+                raise InputError(f"{where} takes input {value.column} of {len(self.places)}")
+            if not (np.isfinite(value.slope) and np.isfinite(value.offset)):
+                raise InputError(f"{where} has the angle {value}; expected finite numbers")
+            return float(value.offset), [(self.places[value.column], float(value.slope))]
         parameters = getattr(value, "parameters", None)
         if not parameters:
             number = float(value)

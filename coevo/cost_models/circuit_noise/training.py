@@ -88,8 +88,6 @@ class NoiseAwareCircuit:
 
     def value_and_gradient(self, weights: ArrayLike, loss: Loss) -> tuple[float, Array]:
         """The loss of all samples and its gradient [num_weights]."""
-        from coevo.kernels.pauli_transfer.training import chain, sweep_forward
-
         angles = self._angles(weights)
         self._backward(angles)
         value, by_value = loss(self._expectations())
@@ -98,7 +96,21 @@ class NoiseAwareCircuit:
                 f"the loss gave a gradient of shape {by_value.shape}; expected [samples, n_obs] = "
                 f"{(self.samples, len(self._readout))}"
             )
-        states = self._weighted_states(by_value.astype(self._kind, copy=False))
+        return value, self._gradient(angles, self._weighted_states(by_value.astype(self._kind, copy=False)))
+
+    def sweeps(self, weights: ArrayLike) -> Array:
+        """Both sweeps without any data, the gradient of sum_o Tr(O_o) [num_weights]: what a step costs beside the two
+        matrix products that meet the samples. For benchmarks."""
+        angles = self._angles(weights)
+        self._backward(angles)
+        states = np.zeros_like(self._stored[0])
+        states[:, 0] = 1
+        return self._gradient(angles, states)
+
+    def _gradient(self, angles: Array, states: Array) -> Array:
+        """The gradient [num_weights] for the operators R_o, `states` [n_obs, 4^width]."""
+        from coevo.kernels.pauli_transfer.training import chain, sweep_forward
+
         flow = np.zeros_like(self._blocks)
         sweep_forward(self._pairs, self._blocks, self._used, self._stored, self._orders, states, flow)
         by_segment = np.zeros_like(self._segments)
@@ -117,7 +129,7 @@ class NoiseAwareCircuit:
         body = self.program.body
         gradient = np.zeros(self.program.num_weights, self._kind)
         np.add.at(gradient, body.terms[:, 1], body.slopes.astype(self._kind) * by_angle[body.terms[:, 0]])
-        return value, gradient
+        return gradient
 
     def _angles(self, weights: ArrayLike) -> Array:
         numbers = np.asarray(weights, dtype=float)

@@ -209,7 +209,7 @@ class QuantumDevice:
         self._check_qubits("delay", (qubit,))
         if not (math.isfinite(duration_s) and duration_s >= 0):
             raise InputError(f"{self.name}: a delay of {duration_s} s on qubit {qubit}; expected 0 or more")
-        return relaxation(*self._t1_t2(qubit, "delay"), duration_s)
+        return relaxation(*self.relaxation_times(qubit, "delay"), duration_s)
 
     def fingerprint(self) -> dict[str, Any]:
         """What identifies the snapshot: name, version, date of the calibration, digest, noise model."""
@@ -265,11 +265,12 @@ class QuantumDevice:
             raise InputError(f"{self.name}: {name!r} on qubits {qubits} has no calibrated {missing}")
         if not duration_s and not error:
             return None
-        matrix = gate_error(error, duration_s or 0.0, [self._t1_t2(q, name) for q in qubits])
+        matrix = gate_error(error, duration_s or 0.0, [self.relaxation_times(q, name) for q in qubits])
         matrix.setflags(write=False)
         return matrix
 
-    def _t1_t2(self, qubit: int, name: str) -> tuple[float, float]:
+    def relaxation_times(self, qubit: int, name: str = "delay") -> tuple[float, float]:
+        """(T1, T2) in seconds; InputError where they were never calibrated, saying that `name` needs them."""
         t1_s, t2_s = self.calibration.t1_s[qubit], self.calibration.t2_s[qubit]
         if t1_s is None or t2_s is None:
             raise InputError(

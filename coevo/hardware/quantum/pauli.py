@@ -74,7 +74,8 @@ ROTATIONS = frozenset(_GENERATORS)
 
 
 @functools.cache
-def _pauli_strings(num_qubits: int) -> Unitary:
+def pauli_strings(num_qubits: int) -> Unitary:
+    """All Pauli strings [4^n, 2^n, 2^n]; the first factor is the most significant. Read-only."""
     strings = _PAULIS
     for _ in range(num_qubits - 1):
         strings = np.einsum("aij,bkl->abikjl", strings, _PAULIS).reshape(
@@ -92,7 +93,7 @@ def transfer_matrix_of_unitary(unitary: ArrayLike, little_endian: bool = False) 
     num_qubits = matrix.shape[0].bit_length() - 1
     if little_endian and num_qubits == 2:
         matrix = matrix.reshape(2, 2, 2, 2).transpose(1, 0, 3, 2).reshape(4, 4)
-    paulis = _pauli_strings(num_qubits)
+    paulis = pauli_strings(num_qubits)
     image = matrix @ paulis @ matrix.conj().T
     transfer: Matrix = np.ascontiguousarray(np.einsum("iab,jba->ij", paulis, image).real / matrix.shape[0])
     transfer[0], transfer[:, 0] = 0, 0  # a unitary keeps the trace and the identity: exactly, not to rounding

@@ -1,5 +1,6 @@
 """State vectors of a few qubits: fast layered circuits with gradients, beside the plain gate-by-gate reference."""
 
+from coevo.kernels.statevector.circuit import Circuit, Record
 from coevo.kernels.statevector.layered import LayeredCircuit, Tape
 from coevo.kernels.statevector.product import Rotation, product_states
 from coevo.kernels.statevector.reference import (
@@ -12,7 +13,9 @@ from coevo.kernels.statevector.reference import (
 )
 
 __all__ = [
+    "Circuit",
     "LayeredCircuit",
+    "Record",
     "Rotation",
     "Tape",
     "apply_gate",

@@ -143,16 +143,18 @@ def tensorcircuit(task: dict[str, Any]) -> Step:
     labels = jnp.array(task["labels"])
     angles = jnp.array(task["angles"], dtype=tc.rdtypestr)
 
-    def amplitudes(state: Any, angles: Any) -> Any:
+    def block_of(state: Any, rows: Any) -> tuple[Any, None]:
         circuit = tc.Circuit(n, inputs=state)
-        for block in range(task["blocks"]):
-            for qubit in range(n):
-                theta, phi, lam = angles[block, 0, qubit]
-                circuit.u(qubit, theta=theta, phi=phi, lbd=lam)
-            for place, (control, target) in enumerate(task["ring"]):
-                theta, phi, lam = angles[block, 1, place]
-                circuit.cu(control, target, theta=theta, phi=phi, lbd=lam)
-        return circuit.state()
+        for qubit in range(n):
+            theta, phi, lam = rows[0, qubit]
+            circuit.u(qubit, theta=theta, phi=phi, lbd=lam)
+        for place, (control, target) in enumerate(task["ring"]):
+            theta, phi, lam = rows[1, place]
+            circuit.cu(control, target, theta=theta, phi=phi, lbd=lam)
+        return circuit.state(), None
+
+    def amplitudes(state: Any, angles: Any) -> Any:
+        return jax.lax.scan(block_of, state, angles)[0]  # unrolled, one compilation takes many minutes
 
     def loss(angles: Any) -> Any:
         out = jax.vmap(amplitudes, in_axes=(0, None))(states, angles)

@@ -27,6 +27,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -244,8 +245,8 @@ def step(arguments: Any, result: _bench.Result) -> None:
             times[peer] = []
         flat = angles.reshape(1, -1)
         for _ in range(arguments.repeats):
-            times["coevo, adjoint"] += [cpu_ms(lambda: ours(flat)) for _ in range(5)]
-            times["coevo, layers"] += [cpu_ms(lambda: layered(angles[None])) for _ in range(2)]
+            times["coevo, adjoint"] += [cpu_ms(partial(ours, flat)) for _ in range(5)]
+            times["coevo, layers"] += [cpu_ms(partial(layered, angles[None])) for _ in range(2)]
             for peer, (process, factor) in running.items():
                 times[peer] += [factor * each for each in _ask(process, {"repeats": 2}, peer)["ms"]]
         for process, _ in running.values():
@@ -397,11 +398,10 @@ def peak_mib(work: Callable[[], Any]) -> tuple[float, float]:
     receive, send = os.pipe()
     child = os.fork()
     if child == 0:
-        import resource
-
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        before = _peak_kib()
         taken = cpu_ms(work)
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        after = _peak_kib()
         os.write(send, json.dumps([taken, (after - before) / 1024]).encode())
         os._exit(0)
     os.close(send)
@@ -412,6 +412,13 @@ def peak_mib(work: Callable[[], Any]) -> tuple[float, float]:
         raise RuntimeError("the measured process ended without an answer")
     taken, grown = json.loads(text)
     return taken, grown
+
+
+def _peak_kib() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1])
+    raise RuntimeError("this system does not tell a process's peak memory (VmHWM)")
 
 
 def large(arguments: Any, result: _bench.Result) -> None:

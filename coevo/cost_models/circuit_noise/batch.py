@@ -114,7 +114,9 @@ class Tables:
         return with_own_matrices(program, program.body.rows, *self._stacks[id(program.device)])
 
 
-def with_own_matrices(program: Program | Encoder, rows: Array, singles: Array, doubles: Array) -> tuple[Array, Array, Array]:
+def with_own_matrices(
+    program: Program | Encoder, rows: Array, singles: Array, doubles: Array
+) -> tuple[Array, Array, Array]:
     """Rows whose codes -2 - i name matrices of the program, as rows whose codes name appended matrices."""
     if not program.matrices:
         return rows, singles, doubles
@@ -153,9 +155,7 @@ def swept(program: Program, tables: Tables, max_qubits: int, threads: int = 1) -
     def pull(part: int) -> None:
         chosen = slice(part, None, threads)
         some = np.empty((len(places[chosen]), out.shape[1]), out.dtype)
-        pull_back(
-            pairs, blocks, tails, places[chosen].copy(), program.readout[chosen].copy(), columns, encoded, some
-        )
+        pull_back(pairs, blocks, tails, places[chosen].copy(), program.readout[chosen].copy(), columns, encoded, some)
         out[chosen] = some
 
     if threads == 1:

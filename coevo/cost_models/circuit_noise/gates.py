@@ -89,4 +89,6 @@ def duration_s(delay: Any, device: QuantumDevice, qubit: int) -> float:
     try:
         return float(delay.duration) * _SECONDS[unit]
     except TypeError as error:
-        raise InputError(f"a delay on qubit {qubit} has the unbound duration {delay.duration}; bind it first") from error
+        raise InputError(
+            f"a delay on qubit {qubit} has the unbound duration {delay.duration}; bind it first"
+        ) from error

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coevo.cost_models.circuit_noise.program import Program, affine_angles
+from coevo.cost_models.circuit_noise.program import Encoder, Program, Rows, affine_angles
 from coevo.hardware.quantum.pauli import ZERO_STATE
 from coevo.hardware.quantum.table import DOUBLE_BASIS, SINGLE_BASIS
 
@@ -29,7 +29,8 @@ def plain_expectations(program: Program, inputs: Array, max_qubits: int) -> Arra
         state = np.ones(())
         for _ in qubits:
             state = np.multiply.outer(state, ZERO_STATE)
-        for part, owner in (*((each, program.encoder) for each in program.encoder.parts), (program.body, program)):
+        owners: list[tuple[Rows, Program | Encoder]] = [(part, program.encoder) for part in program.encoder.parts]
+        for part, owner in [*owners, (program.body, program)]:
             rows, singles, doubles = with_own_matrices(owner, part.rows, table.singles, table.doubles)
             angles = affine_angles(part, values)
             inside = np.isin(rows[:, 0], qubits)
@@ -42,4 +43,3 @@ def plain_expectations(program: Program, inputs: Array, max_qubits: int) -> Arra
             place[qubits.index(qubit)] = 3
             result[sample, column] = mean + z * state[tuple(place)]
     return result
-

@@ -50,8 +50,8 @@ class Rows:
 @dataclass(frozen=True, eq=False)
 class Encoder:
     """What happens to each qubit before the body: `qubits[i]` undergoes `parts[i]`, whose angles are affine in a
-    sample's inputs. Qubits that are not named start as |0>. Parts with equal keys are equal: a batch prepares each once.
-    """
+    sample's inputs. Qubits that are not named start as |0>. Parts with equal keys are equal, and a batch
+    prepares each once."""
 
     qubits: tuple[int, ...]
     parts: tuple[Rows, ...]
@@ -121,7 +121,7 @@ def read_program(
     reader = _Reader(device, inputs, weights)
     given = encoder if isinstance(encoder, Encoder) else None
     if given is not None and (len(inputs) or given.device is not device):
-        raise InputError("an encoder that was read has its inputs and its device already; give it the same device alone")
+        raise InputError("an encoder that was read has its inputs and device; give it no other")
     if encoder is not None and given is None:
         reader.read(encoder)
         if reader.measured:
@@ -336,7 +336,9 @@ class _Reader:
             try:
                 slope = float(value.gradient(parameter))
             except TypeError as error:
-                raise InputError(f"{where} has the angle {value}; expected one that is affine in {parameter}") from error
+                raise InputError(
+                    f"{where} has the angle {value}; expected one that is affine in {parameter}"
+                ) from error
             terms.append((self.places[parameter], slope))
         if len({kind for (kind, _), _ in terms}) > 1:
             raise InputError(f"{where} has the angle {value}, of inputs and weights; expected one kind of them")
@@ -411,4 +413,6 @@ class _Reader:
 
     def _key(self, part: Rows) -> bytes:
         own = [self.matrices[-2 - code].tobytes() for code in part.rows[:, 3].tolist() if code < -1]
-        return b"|".join([part.rows.tobytes(), part.angles.tobytes(), part.terms.tobytes(), part.slopes.tobytes(), *own])
+        return b"|".join(
+            [part.rows.tobytes(), part.angles.tobytes(), part.terms.tobytes(), part.slopes.tobytes(), *own]
+        )

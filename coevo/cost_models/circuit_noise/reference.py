@@ -26,9 +26,8 @@ def reference_expectations(circuit: QuantumCircuit, device: QuantumDevice, qubit
     `circuit` is bound and transpiled, on physical qubits. The density matrix covers the qubits that carry a
     gate or are read: 4^k complex numbers, so keep k at 7 or below.
     """
-    from qiskit_aer.noise import thermal_relaxation_error
-
     from qiskit.quantum_info import DensityMatrix, Operator, SuperOp
+    from qiskit_aer.noise import thermal_relaxation_error
 
     gates, _ = read_gates(circuit, device)
     active = sorted({q for gate in gates if gate.name != "delay" for q in gate.qubits} | set(qubits))

@@ -33,9 +33,7 @@ def torch_expectations(
             "use engine='compiled'"
         )
     rows, singles, doubles = _common(programs)
-    made, sizes = plan(
-        rows, [program.read for program in programs], [program.encoder.qubits for program in programs]
-    )
+    made, sizes = plan(rows, [program.read for program in programs], [program.encoder.qubits for program in programs])
     for program, size in zip(programs, sizes, strict=True):
         if size > max_qubits:
             raise too_large(program, size, max_qubits)

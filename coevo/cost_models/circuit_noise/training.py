@@ -56,7 +56,8 @@ class NoiseAwareCircuit:
         self._kind = kind
         table = program.device.channels
         self._rows, singles, doubles = with_own_matrices(program, program.body.rows, table.singles, table.doubles)
-        self._tables = tuple(array.astype(kind) for array in (singles, doubles, SINGLE_BASIS, DOUBLE_BASIS))
+        self._matrices = (singles.astype(kind), doubles.astype(kind))
+        self._bases = (SINGLE_BASIS.astype(kind), DOUBLE_BASIS.astype(kind))
         encoded = program.encoder.qubits
         self._plan, sizes = plan([self._rows], [program.read], [encoded])
         if max(sizes[0], self._plan.width) > max(2, max_qubits):
@@ -123,8 +124,8 @@ class NoiseAwareCircuit:
                 by_segment[segment, 3] += z * ends
         by_angle = np.zeros(len(angles), self._kind)
         chain(
-            self._rows, angles, *self._tables, self._plan.singles, self._plan.doubles, self._segments, self._prefixes,
-            self._mixed, self._cores, flow, by_segment, by_angle,
+            self._rows, angles, *self._matrices, *self._bases, self._plan.singles, self._plan.doubles, self._segments,
+            self._prefixes, self._mixed, self._cores, flow, by_segment, by_angle,
         )  # fmt: skip
         body = self.program.body
         gradient = np.zeros(self.program.num_weights, self._kind)
@@ -141,8 +142,8 @@ class NoiseAwareCircuit:
         from coevo.kernels.pauli_transfer.training import build, sweep_back
 
         build(
-            self._rows, angles, *self._tables, self._plan.singles, self._plan.doubles, self._segments, self._prefixes,
-            self._mixed, self._cores, self._blocks,
+            self._rows, angles, *self._matrices, *self._bases, self._plan.singles, self._plan.doubles, self._segments,
+            self._prefixes, self._mixed, self._cores, self._blocks,
         )  # fmt: skip
         last, width = self._stored[-1], self._plan.width
         last[:] = 0

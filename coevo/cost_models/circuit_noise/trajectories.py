@@ -1,8 +1,8 @@
 """Quantum trajectories: expectation values of circuits too large for density operators, sampled, with their error.
 
 Each trajectory is a pure state; at every noisy step one Kraus operator is drawn with its probability in that state
-(Moelmer, Castin and Dalibard, "Monte Carlo wave-function method in quantum optics", JOSA B 10, 524, 1993). The mean over
-trajectories is unbiased and its error falls with their square root: about 10,000 of them for 0.01.
+(Moelmer, Castin and Dalibard, "Monte Carlo wave-function method in quantum optics", JOSA B 10, 524, 1993). The mean
+over trajectories is unbiased and its error falls with their square root: about 10,000 of them for 0.01.
 """
 
 from __future__ import annotations

@@ -81,7 +81,12 @@ class Calibration:
 
     @classmethod
     def from_target(
-        cls, target: Any, name: str, dt_s: float | None = None, backend_version: str = "unknown", date: str | None = None
+        cls,
+        target: Any,
+        name: str,
+        dt_s: float | None = None,
+        backend_version: str = "unknown",
+        date: str | None = None,
     ) -> Calibration:
         """The numbers of a `qiskit.transpiler.Target`."""
         instructions: dict[str, dict[Place, Properties]] = {}
@@ -129,9 +134,7 @@ class Calibration:
         inside = set(range(self.num_qubits) if qubits is None else qubits)
         found = []
         for qubit in sorted(inside):
-            absent = [
-                name for name, value in (("T1", self.t1_s[qubit]), ("T2", self.t2_s[qubit])) if value is None
-            ]
+            absent = [name for name, value in (("T1", self.t1_s[qubit]), ("T2", self.t2_s[qubit])) if value is None]
             if absent:
                 found.append(f"{' and '.join(absent)} of qubit {qubit}")
             readout = self.instructions.get("measure", {}).get((qubit,), _NOTHING)
@@ -161,7 +164,9 @@ class Calibration:
             return None if value is None else value / factor if factor else sys.float_info.max
 
         return self._changed(
-            lambda kind, value: min(value * factor, 0.5 if kind == "readout" else 1.0), stretched, f" x {factor:g} noise"
+            lambda kind, value: min(value * factor, 0.5 if kind == "readout" else 1.0),
+            stretched,
+            f" x {factor:g} noise",
         )
 
     def perturbed(self, spread: float, seed: int) -> Calibration:
@@ -193,8 +198,8 @@ class Calibration:
                 )
                 for place, each in places.items()
             }
-        times = {key: tuple(time(value) for value in getattr(self, key)) for key in ("t1_s", "t2_s")}
-        return replace(self, name=self.name + suffix, instructions=instructions, **times)
+        t1_s, t2_s = (tuple(time(value) for value in values) for values in (self.t1_s, self.t2_s))
+        return replace(self, name=self.name + suffix, instructions=instructions, t1_s=t1_s, t2_s=t2_s)
 
 
 def readout_probabilities(properties: Properties) -> tuple[float, float] | None:
@@ -215,10 +220,7 @@ def write_snapshot(calibration: Calibration, path: str | Path) -> None:
         "date": calibration.date,
         "num_qubits": calibration.num_qubits,
         "dt_s": calibration.dt_s,
-        "qubits": [
-            {"t1_s": t1, "t2_s": t2}
-            for t1, t2 in zip(calibration.t1_s, calibration.t2_s, strict=True)
-        ],
+        "qubits": [{"t1_s": t1, "t2_s": t2} for t1, t2 in zip(calibration.t1_s, calibration.t2_s, strict=True)],
         "instructions": {
             name: {
                 "parameters": calibration.parameters[name],
@@ -252,9 +254,7 @@ def read_snapshot(path: str | Path) -> Calibration:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise InputError(f"{where}: expected a JSON object with format {FORMAT!r}")
     if document.get("version") != VERSION:
-        raise InputError(
-            f"{where}: snapshot version {document.get('version')!r}; this coevo reads version {VERSION}"
-        )
+        raise InputError(f"{where}: snapshot version {document.get('version')!r}; this coevo reads version {VERSION}")
     count = read.get(document, "num_qubits", "the snapshot")
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise InputError(f"{where}: expected num_qubits of 1 or more, got {count!r}")
@@ -341,4 +341,3 @@ def _properties(each: Any) -> Properties:
 def _number(value: Any) -> float | None:
     """A calibration value as JSON can hold it; inf and NaN mean that there is none."""
     return float(value) if value is not None and math.isfinite(value) else None
-

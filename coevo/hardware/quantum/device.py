@@ -20,8 +20,8 @@ from coevo.hardware.quantum.calibration import (
     write_snapshot,
 )
 from coevo.hardware.quantum.channels import gate_error, relaxation
-from coevo.hardware.quantum.table import ChannelTable
 from coevo.hardware.quantum.pauli import Matrix, gate_matrices, transfer_matrix_of_unitary
+from coevo.hardware.quantum.table import ChannelTable
 
 if TYPE_CHECKING:
     from qiskit.providers import BackendV2

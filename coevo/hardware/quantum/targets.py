@@ -16,7 +16,7 @@ except ImportError as error:
     raise missing_extra("qiskit", "quantum") from error
 
 
-class _Measured(InstructionProperties):
+class _Measured(InstructionProperties):  # type: ignore[misc]
     """Properties of a measurement whose two error probabilities are both known."""
 
     def __new__(cls, error: float | None, duration: float | None, _pair: tuple[float, float]) -> _Measured:
@@ -60,9 +60,7 @@ def target_of(calibration: Calibration) -> Target:
     Raises InputError for an instruction that is none of Qiskit's standard ones.
     """
     standard = get_standard_gate_name_mapping()
-    qubits = [
-        QubitProperties(t1=t1, t2=t2) for t1, t2 in zip(calibration.t1_s, calibration.t2_s, strict=True)
-    ]
+    qubits = [QubitProperties(t1=t1, t2=t2) for t1, t2 in zip(calibration.t1_s, calibration.t2_s, strict=True)]
     target = Target(num_qubits=calibration.num_qubits, dt=calibration.dt_s, qubit_properties=qubits)
     for name, places in calibration.instructions.items():
         if name not in standard:

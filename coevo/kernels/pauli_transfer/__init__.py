@@ -1,4 +1,4 @@
-"""Noisy circuits in the Pauli basis, as arrays: compiled sweeps for CPUs, batched ones for GPUs, beside a plain reference.
+"""Noisy circuits in the Pauli basis, as arrays: compiled sweeps and batched ones for GPUs, beside a plain reference.
 
 What the arrays mean, here and in every module of this package:
 

@@ -64,8 +64,8 @@ def plan(
     singles, doubles, starts, orders = [], [], [], []
     blocks_of, pairs_of = [], []
     segments, blocks, offset = 1, 1, 0
-    for own, qubits, before, cone, kept in zip(rows, read, encoded, cones, kept_rows, strict=True):
-        digit = {qubit: place for place, qubit in enumerate(cone)}
+    for own, qubits, before, inner, kept in zip(rows, read, encoded, cones, kept_rows, strict=True):
+        digit = {qubit: place for place, qubit in enumerate(inner)}
         pending: dict[int, tuple[int, int]] = {}  # qubit -> (segment, rows in it)
         owner: dict[int, int] = {}
         mine: list[int] = []

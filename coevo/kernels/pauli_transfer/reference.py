@@ -12,7 +12,12 @@ Matrix = NDArray[np.float64]
 
 
 def row_matrices(
-    rows: NDArray[np.int32], angles: Matrix, singles: Matrix, doubles: Matrix, single_basis: Matrix, double_basis: Matrix
+    rows: NDArray[np.int32],
+    angles: Matrix,
+    singles: Matrix,
+    doubles: Matrix,
+    single_basis: Matrix,
+    double_basis: Matrix,
 ) -> list[Matrix]:
     """The noisy PTM of every row, [4, 4] or [16, 16]."""
     made = []
@@ -26,9 +31,7 @@ def row_matrices(
     return made
 
 
-def pull_back(
-    rows: NDArray[np.int32], matrices: Sequence[Matrix], operator: Matrix, qubits: Sequence[int]
-) -> Matrix:
+def pull_back(rows: NDArray[np.int32], matrices: Sequence[Matrix], operator: Matrix, qubits: Sequence[int]) -> Matrix:
     """An operator's Pauli coefficients [4] * k over `qubits` at the end, as those at the beginning: c -> R^T c."""
     return _apply(rows[::-1], [matrix.T for matrix in reversed(matrices)], operator, qubits)
 

@@ -59,9 +59,7 @@ def row_matrix(rotation: int, after: int, angle: float, basis: Any, matrices: An
     cosine, sine = np.cos(angle), np.sin(angle)
     for i in range(dim):
         for j in range(dim):
-            spare[i, j] = (
-                basis[rotation, 0, i, j] + cosine * basis[rotation, 1, i, j] + sine * basis[rotation, 2, i, j]
-            )
+            spare[i, j] = basis[rotation, 0, i, j] + cosine * basis[rotation, 1, i, j] + sine * basis[rotation, 2, i, j]
     for i in range(dim):
         for j in range(dim):
             if after < 0:
@@ -107,8 +105,15 @@ def pair_product(a: Any, b: Any, right: Any, out: Any) -> None:
 
 @compiled
 def assemble(
-    rows: Any, angles: Any, singles: Any, doubles: Any, single_basis: Any, double_basis: Any, read: Any,
-    num_qubits: int, max_qubits: int,
+    rows: Any,
+    angles: Any,
+    singles: Any,
+    doubles: Any,
+    single_basis: Any,
+    double_basis: Any,
+    read: Any,
+    num_qubits: int,
+    max_qubits: int,
 ) -> Any:
     """(pairs int32 [B, 2] as positions in the cone, blocks [B, 16, 16], tails [size, 4, 4], position, size): what
     one-qubit rows after a qubit's last block amount to stands in `tails`. Beyond `max_qubits` only the size counts."""
@@ -328,7 +333,7 @@ def to_digits(source: Any, order: Any, digits: int, columns: Any, encoded: int, 
             rest >>= 2
             if stride[i] >= 0:
                 where += digit * stride[i]
-            elif digit == 1 or digit == 2:
+            elif digit in (1, 2):
                 dropped = True
         if dropped:
             continue

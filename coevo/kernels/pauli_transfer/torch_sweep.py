@@ -1,8 +1,8 @@
 """The backward sweep as tensors: many programs at once, with torch and NumPy alone.
 
 Every program of a batch is padded to the same number of qubits and two-qubit blocks. Which rows merge into which block
-is a matter of integers and decided on the host (`coevo.kernels.pauli_transfer.plan`); matrices, merging and the sweep run on the device, one batched
-product a step. Conventions and the arrays' meaning: `coevo.kernels.pauli_transfer`.
+is a matter of integers and decided on the host (`coevo.kernels.pauli_transfer.plan`); matrices, merging and the sweep
+run on the device, one batched product a step. Conventions and the arrays' meaning: `coevo.kernels.pauli_transfer`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Exact gradients through noisy channels, compiled: one backward sweep stored, one forward sweep meeting it.
 
 With g[b, o] = dL / dE[b, o], the full-batch loss depends on the data only through the n_obs operators
-R_o = sum_b g[b, o] rho_b, and dL / d theta = sum_o Tr(dO_o / d theta R_o): the sweeps cost the same for one sample and for
-a thousand. Noise is not invertible, so operators are stored and not undone. Conventions: `coevo.kernels.pauli_transfer`;
-who merges with whom: `coevo.kernels.pauli_transfer.plan`.
+R_o = sum_b g[b, o] rho_b, and dL / d theta = sum_o Tr(dO_o / d theta R_o): the sweeps cost the same for one sample and
+for a thousand. Noise is not invertible, so operators are stored and not undone. Conventions:
+`coevo.kernels.pauli_transfer`; who merges with whom: `coevo.kernels.pauli_transfer.plan`.
 """
 
 from __future__ import annotations
@@ -156,7 +156,9 @@ def sweep_forward(pairs: Any, blocks: Any, used: Any, stored: Any, orders: Any, 
                     for c in range(0, columns, 4):
                         a, b, e, f = front[j, c], front[j, c + 1], front[j, c + 2], front[j, c + 3]
                         for i in range(16):
-                            gradient[j, i] += a * tile[c, i] + b * tile[c + 1, i] + e * tile[c + 2, i] + f * tile[c + 3, i]
+                            gradient[j, i] += (
+                                a * tile[c, i] + b * tile[c + 1, i] + e * tile[c + 2, i] + f * tile[c + 3, i]
+                            )
             for i in range(16):
                 mix(block[i], front, image[i])
             for i in range(16):

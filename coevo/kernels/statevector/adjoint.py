@@ -38,7 +38,7 @@ def gate_entries(code: int, theta: float, phi: float, lam: float, re: Any, im: A
         else:
             im[0, 0] = -sine
             im[1, 1] = sine
-    elif code == U1 or code == U3:
+    elif code in (U1, U3):
         cosine, sine = (1.0, 0.0) if code == U1 else (np.cos(theta / 2), np.sin(theta / 2))
         first = 0.0 if code == U1 else phi
         second = theta if code == U1 else lam
@@ -50,7 +50,7 @@ def gate_entries(code: int, theta: float, phi: float, lam: float, re: Any, im: A
         im[1, 0] = np.sin(first) * sine
         re[1, 1] = np.cos(first + second) * cosine
         im[1, 1] = np.sin(first + second) * cosine
-    elif code != FIXED:  # exp(-i theta / 2 P), P a product of two Paulis: cos on the diagonal, -i sin where P has an entry
+    elif code != FIXED:  # exp(-i theta / 2 P), P a product of two Paulis
         cosine, sine = np.cos(theta / 2), np.sin(theta / 2)
         for i in range(4):
             for j in range(4):
@@ -58,11 +58,11 @@ def gate_entries(code: int, theta: float, phi: float, lam: float, re: Any, im: A
                 im[i, j] = 0.0
         for i in range(4):
             if code == RZZ:
-                im[i, i] = sine if i == 1 or i == 2 else -sine
+                im[i, i] = sine if i in (1, 2) else -sine
             elif code == RXX:
                 im[i, 3 - i] = -sine
             elif code == RYY:
-                im[i, 3 - i] = sine if i == 0 or i == 3 else -sine
+                im[i, 3 - i] = sine if i in (0, 3) else -sine
             else:  # Z on the first qubit (the low bit), X on the second
                 im[i, i ^ 2] = sine if i & 1 else -sine
 
@@ -72,7 +72,7 @@ def apply(kind: int, a: int, b: int, m_re: Any, m_im: Any, re: Any, im: Any, wid
     """A gate on flat arrays re, im [2^n * width]; t_re, t_im [4 * width] are spare. Qubit a is the controlled gate's
     control and the [4, 4] gate's low bit."""
     total = len(re)
-    if kind == SINGLE or kind == CONTROLLED:
+    if kind in (SINGLE, CONTROLLED):
         target = a if kind == SINGLE else b
         half = width << target
         # Without a control a run holds all neighbours below the target's bit; with one below it, shorter runs.

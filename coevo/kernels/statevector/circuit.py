@@ -27,7 +27,7 @@ _GATES: dict[str, tuple[int, int, int, int]] = {
     "rxx": (2, 7, 2, 1),
     "ryy": (2, 8, 2, 1),
     "rzx": (2, 9, 2, 1),
-} | {name: (0, 0, 1, 0) for name in ("h", "x", "y", "z", "s", "sdg", "t", "tdg", "sx")}
+} | dict.fromkeys(("h", "x", "y", "z", "s", "sdg", "t", "tdg", "sx"), (0, 0, 1, 0))
 _GATES |= {"cx": (1, 0, 2, 0), "cz": (1, 0, 2, 0), "swap": (2, 0, 2, 0), "sqrtswap": (2, 0, 2, 0)}
 _UNDER_CONTROL = {"cx": "x", "cz": "z"}
 GATES = tuple(_GATES)

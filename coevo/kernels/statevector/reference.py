@@ -38,9 +38,7 @@ _FIXED: dict[str, NDArray[np.complex128]] = {
     "cz": np.diag([1, 1, 1, -1 + 0j]),
     "swap": np.eye(4, dtype=complex)[[0, 2, 1, 3]],
     # The root with eigenvalue +i on the singlet: (1 + i)/2 on, (1 - i)/2 off the diagonal.
-    "sqrtswap": np.array(
-        [[1, 0, 0, 0], [0, 0.5 + 0.5j, 0.5 - 0.5j, 0], [0, 0.5 - 0.5j, 0.5 + 0.5j, 0], [0, 0, 0, 1]]
-    ),
+    "sqrtswap": np.array([[1, 0, 0, 0], [0, 0.5 + 0.5j, 0.5 - 0.5j, 0], [0, 0.5 - 0.5j, 0.5 + 0.5j, 0], [0, 0, 0, 1]]),
 }
 _ROTATIONS = {  # exp(-i angle / 2 G); the first qubit is the less significant factor, written last in a product
     "rx": _X,
@@ -57,10 +55,13 @@ def gate_matrix(name: str, angles: Sequence[float] = ()) -> NDArray[np.complex12
     """[2, 2] or [4, 4], complex128. `u1`, `u3` and `cu3` follow OpenQASM 2's qelib1.inc; controls are the first qubit;
     in `rzx` Z acts on the first qubit, as in Qiskit."""
     if name in _FIXED:
-        return _FIXED[name].copy()
+        return np.array(_FIXED[name])
     if name in _ROTATIONS:
         generator = _ROTATIONS[name]
-        return np.cos(angles[0] / 2) * np.eye(len(generator)) - 1j * np.sin(angles[0] / 2) * generator
+        turned: NDArray[np.complex128] = (
+            np.cos(angles[0] / 2) * np.eye(len(generator)) - 1j * np.sin(angles[0] / 2) * generator
+        )
+        return turned
     if name == "u1":
         return np.diag([1, np.exp(1j * angles[0])])
     if name == "u3":

@@ -55,9 +55,7 @@ def body_circuit(rng, blocks=1):
 
 
 def mapped(device, circuit, layout, level=2):
-    return transpile(
-        circuit, target=device.target, initial_layout=layout, optimization_level=level, seed_transpiler=1
-    )
+    return transpile(circuit, target=device.target, initial_layout=layout, optimization_level=level, seed_transpiler=1)
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +113,7 @@ def test_an_encoder_read_once_serves_every_body(quito, candidates):
         read_program(body, quito, final, encoder=read_encoder(encoder, quito, X)) for encoder, body, final in made
     ]
     joined = [read_program(body, quito, final, encoder=encoder, inputs=X) for encoder, body, final in made]
-    np.testing.assert_allclose(
-        noisy_expectations(shared, data), noisy_expectations(joined, data), rtol=0, atol=1e-13
-    )
+    np.testing.assert_allclose(noisy_expectations(shared, data), noisy_expectations(joined, data), rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -236,7 +232,7 @@ def test_a_gate_that_is_no_rotation(engine):
 
     base = QuantumDevice.from_name("FakeQuitoV2")
     target = Target(num_qubits=5, qubit_properties=base.target.qubit_properties, dt=base.target.dt)
-    for name in base.basis + ("measure",):
+    for name in (*base.basis, "measure"):
         target.add_instruction(base.target.operation_from_name(name), dict(base.target[name]))
     place = {(0, 1): InstructionProperties(error=0.01, duration=3e-7)}
     from qiskit.circuit import Parameter
@@ -278,7 +274,7 @@ def test_data_that_enters_too_late_is_refused(quito):
         read_program(circuit, quito, [0])
     with pytest.raises(InputError, match="affine in x"):
         read_program(circuit_of(("rz", X[0] * X[0], 0)), quito, [0], inputs=X)
-    with pytest.raises(InputError, match="'rz' on qubits .* has the angle nan"):
+    with pytest.raises(InputError, match=r"'rz' on qubits .* has the angle nan"):
         read_program(circuit_of(("rz", float("nan"), 0)), quito, [0])
     with pytest.raises(InputError, match="two-qubit gate on"):
         read_encoder(circuit, quito, X)

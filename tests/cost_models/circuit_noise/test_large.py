@@ -1,0 +1,158 @@
+"""What is offered above the size limit: sampled trajectories and success rates; and programs without Qiskit."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+
+from coevo.cost_models.circuit_noise import (
+    Input,
+    noisy_expectations,
+    program_from_gates,
+    read_program,
+    success_rate,
+    trajectory_expectations,
+)
+from coevo.cost_models.circuit_noise.trajectories import kraus_operators
+from coevo.errors import InputError
+from coevo.hardware.quantum.channels import average_infidelity, relaxation
+
+
+def test_kraus_operators_give_the_channel_back(quito):
+    from qiskit.quantum_info import PTM, Kraus
+
+    for name, qubits in (("sx", (1,)), ("cx", (0, 1)), ("x", (2,))):
+        matrix = quito.transfer_matrix(name, qubits)
+        kraus = kraus_operators(matrix)
+        assert 1 < len(kraus) <= len(matrix)
+        np.testing.assert_allclose(np.einsum("kji,kjl->il", kraus.conj(), kraus), np.eye(len(kraus[0])), atol=1e-12)
+        again = PTM(Kraus(list(kraus))).data.real
+        np.testing.assert_allclose(again, matrix, atol=1e-12)  # one order of qubits in both
+
+
+def test_trajectories_scatter_around_the_exact_values(quito, random_circuit):
+    rng = np.random.default_rng(4)
+    circuit, active = random_circuit(quito, 4, 40, rng)
+    program = read_program(circuit, quito, active)
+    found = trajectory_expectations(program, trajectories=3000, seed=1)
+    exact = noisy_expectations([program], engine="torch")[0]
+    assert (found.standard_error > 0).all()
+    assert (found.standard_error < 0.03).all()
+    assert (np.abs(found.mean - exact) < 4 * found.standard_error).all()
+    again = trajectory_expectations(program, trajectories=3000, seed=1)
+    np.testing.assert_array_equal(again.mean, found.mean)
+    assert (trajectory_expectations(program, trajectories=3000, seed=2).mean != found.mean).any()
+
+
+def test_trajectories_of_encoded_samples(quito):
+    x = ParameterVector("x", 2)
+    circuit = QuantumCircuit(5)
+    for index in range(2):
+        circuit.sx(index)
+        circuit.rz(x[index], index)
+        circuit.sx(index)
+    circuit.cx(0, 1)
+    program = read_program(circuit, quito, [1, 0], inputs=x)
+    data = np.array([[0.4, 2.0], [-1.0, 0.1]])
+    found = trajectory_expectations(program, data, trajectories=4000, seed=0)
+    exact = noisy_expectations([program], data, engine="torch")[0]
+    assert found.mean.shape == (2, 2)
+    assert (np.abs(found.mean - exact) < 4 * found.standard_error).all()
+
+
+def test_trajectories_reach_where_operators_do_not(device_named):
+    device = device_named("FakeGuadalupeV2")
+    line = [0, 1, 2, 3, 5, 8, 11, 14, 13, 12, 10, 7]
+    circuit = QuantumCircuit(16)
+    circuit.x(0)  # the excitation travels down the line, and every error on the way can flip what is read
+    for a, b in itertools.pairwise(line):
+        circuit.cx(a, b)
+    program = read_program(circuit, device, [7])
+    with pytest.raises(InputError, match=r"12 qubits.*max_qubits=10.*trajectory_expectations"):
+        noisy_expectations([program], engine="torch")
+    found = trajectory_expectations(program, trajectories=400, seed=0)
+    exact = noisy_expectations([program], engine="compiled", max_qubits=12)[0]
+    assert (np.abs(found.mean - exact) < 4 * found.standard_error).all()
+    with pytest.raises(InputError, match="12 qubits, more than max_qubits=11"):
+        trajectory_expectations(program, trajectories=4, seed=0, max_qubits=11)
+    with pytest.raises(InputError, match="2 trajectories or more"):
+        trajectory_expectations(program, trajectories=1, seed=0)
+
+
+def test_the_artifacts_success_rate_multiplies_gate_errors_alone(quito):
+    circuit = QuantumCircuit(5)
+    circuit.sx(0)
+    circuit.rz(0.3, 0)
+    circuit.cx(0, 1)
+    sx, cx = quito.target["sx"][(0,)].error, quito.target["cx"][(0, 1)].error
+    assert success_rate(circuit, quito, variant="estnoise") == pytest.approx((1 - sx) * (1 - cx), rel=1e-12)
+
+
+def test_the_full_success_rate_has_readout_and_waiting(quito):
+    circuit = QuantumCircuit(5)
+    circuit.sx(0)
+    circuit.delay(2e-6, 0, unit="s")
+    sx = quito.target["sx"][(0,)].error
+    read = 1 - quito.target["measure"][(0,)].error
+    waited = 1 - average_infidelity(relaxation(*quito.relaxation_times(0), 2e-6))
+    assert success_rate(circuit, quito, [0]) == pytest.approx((1 - sx) * waited * read, rel=1e-12)
+    # Without delays it is scheduled: qubit 1 waits after its sx until qubit 0 has had its three.
+    plain = QuantumCircuit(5)
+    for _ in range(3):
+        plain.sx(0)
+    plain.sx(1)
+    plain.cx(0, 1)
+    length = quito.target["sx"][(0,)].duration
+    gates = (1 - sx) ** 3 * (1 - quito.target["sx"][(1,)].error) * (1 - quito.target["cx"][(0, 1)].error)
+    idle = 1 - average_infidelity(relaxation(*quito.relaxation_times(1), 2 * length))
+    readout = math.prod(1 - quito.target["measure"][(q,)].error for q in (0, 1))
+    assert success_rate(plain, quito, [0, 1]) == pytest.approx(gates * idle * readout, rel=1e-12)
+
+
+def test_a_gate_that_always_fails_is_clamped_in_the_artifacts_variant(quito, monkeypatch):
+    from dataclasses import replace
+
+    places = dict(quito.calibration.instructions["sx"])
+    places[(0,)] = replace(places[(0,)], error=1.0)
+    instructions = {**quito.calibration.instructions, "sx": places}
+    monkeypatch.setattr(quito, "calibration", replace(quito.calibration, instructions=instructions))
+    circuit = QuantumCircuit(5)
+    circuit.sx(0)
+    assert success_rate(circuit, quito, variant="estnoise") == 1e-5
+    assert success_rate(circuit, quito, [0]) == 0
+    with pytest.raises(InputError, match="'full' or 'estnoise', got 'some'"):
+        success_rate(circuit, quito, variant="some")
+
+
+def test_programs_without_qiskit_equal_those_from_circuits(quito):
+    x = ParameterVector("x", 2)
+    circuit = QuantumCircuit(5)
+    circuit.sx(1)
+    circuit.rz(2 * x[1] + 0.5, 1)
+    circuit.sx(1)
+    circuit.delay(1e-6, 1, unit="s")
+    circuit.rz(-x[0], 3)
+    circuit.x(3)
+    circuit.cx(1, 3)
+    circuit.rz(0.7, 3)
+    gates = [
+        ("sx", (1,), ()),
+        ("rz", (1,), (Input(1, 2.0, 0.5),)),
+        ("sx", (1,), ()),
+        ("delay", (1,), (1e-6,)),
+        ("rz", (3,), (Input(0, -1.0),)),
+        ("x", (3,), ()),
+        ("cx", (1, 3), ()),
+        ("rz", (3,), (0.7,)),
+    ]
+    data = np.random.default_rng(0).uniform(-3, 3, (4, 2))
+    wanted = noisy_expectations([read_program(circuit, quito, [3, 1], inputs=x)], data, engine="torch")
+    found = noisy_expectations([program_from_gates(gates, quito, [3, 1], num_inputs=2)], data, engine="torch")
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-14)
+    with pytest.raises(InputError, match="takes input 5 of 2"):
+        program_from_gates([("rz", (0,), (Input(5),))], quito, [0], num_inputs=2)

@@ -14,7 +14,7 @@ from coevo.search import preparation
 from coevo.search.design import Design
 from coevo.search.events import Note
 from coevo.search.export import DESIGN
-from coevo.search.folder import RunFolder, without_none
+from coevo.search.folder import RunFolder, flat, without_none
 from coevo.search.ledger import Ledger
 from coevo.search.objectives import Goals
 from coevo.search.problem import Problem
@@ -180,7 +180,7 @@ def _require_same_judges(run: Run, problem: Problem, goals: Goals) -> None:
         "stages": list(recorded.get("stages", [])),
         "evaluators": list(recorded.get("evaluators", [])),
     }
-    before, now = _flat(theirs), _flat(ours)
+    before, now = flat(theirs), flat(ours)
     changed = [
         f"{name} was {before.get(name, 'absent')!r} there and is {now.get(name, 'absent')!r} here"
         for name in sorted(before.keys() | now.keys())
@@ -198,12 +198,6 @@ def _require_same_judges(run: Run, problem: Problem, goals: Goals) -> None:
                 f"trial {trial.index} of {run.path} has no metric {missing[0]!r}, which this study needs "
                 f"(it has: {', '.join(sorted(trial.outcome.metrics))}). Enqueue the run instead"
             )
-
-
-def _flat(judges: Mapping[str, Any]) -> dict[str, Any]:
-    """The options one by one, so that only what differs is said."""
-    options = {f"options.{name}": value for name, value in judges["options"].items()}
-    return {name: value for name, value in judges.items() if name != "options"} | options
 
 
 def _devices(trials: Sequence[Trial], problem: Problem, device: str, path: Path) -> list[str]:

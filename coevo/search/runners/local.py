@@ -14,10 +14,11 @@ import coevo.errors
 from coevo.errors import CoevoError, ConfigError, EvaluatorError
 from coevo.search.memo_book import MemoBook
 from coevo.search.runners import wire
-from coevo.search.runners.base import Done, Task, WorkerSetup
+from coevo.search.runners.base import WorkerSetup
 from coevo.search.runners.calls import one_line
 from coevo.search.runners.jobs import Job
 from coevo.search.runners.process import WorkerProcess, import_path
+from coevo.search.runners.queueing import QueueingRunner
 
 GRACE_S = 0.5  # beyond the deadline that the evaluator sees, for one that ends just in time
 CLOSING_S = 2.0
@@ -25,7 +26,7 @@ LOOK_EVERY_S = 1.0
 IDLE_DEATHS = 3  # in one worker's place, with no answer between them
 
 
-class LocalRunner:
+class LocalRunner(QueueingRunner):
     """`workers` processes, each of which sets the evaluator up once; one thread of the driver serves them all.
 
     Scripts need no `if __name__ == "__main__"` guard, and notebooks work: a worker starts afresh and gets its evaluator
@@ -73,29 +74,6 @@ class LocalRunner:
         except BaseException:
             self.close(kill=True)
             raise
-
-    def room(self) -> int:
-        """Each worker is kept busy with one task, and one more waits for it here."""
-        return 0 if self._setup is None else max(2 * self.workers - self._open, 0)
-
-    def submit(self, task: Task) -> None:
-        if self._setup is None:
-            raise EvaluatorError("this runner is not started")
-        self._open += 1
-        self._queue.append(Job.whole(task))
-        self._hand_out()
-
-    def wait(self, timeout_s: float | None = None) -> Sequence[tuple[Task, Sequence[Done]]]:
-        if not self._open and not self._finished:
-            return []
-        until = None if timeout_s is None else time.monotonic() + timeout_s
-        while True:
-            left = None if until is None else max(until - time.monotonic(), 0.0)
-            self._turn(0.0 if self._finished else left)
-            if self._finished or left == 0.0:
-                break
-        finished, self._finished = self._finished, []
-        return [(job.batch.task, job.batch.results()) for job in finished]
 
     def close(self, kill: bool = False) -> None:
         if self._setup is None:

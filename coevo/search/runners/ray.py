@@ -18,11 +18,12 @@ from coevo.search.folder import sha256
 from coevo.search.memo_book import MemoBook, MemoReader
 from coevo.search.runners import wire
 from coevo.search.runners.actor import Actor, packed, placed
-from coevo.search.runners.base import Done, Task, WorkerSetup
+from coevo.search.runners.base import WorkerSetup
 from coevo.search.runners.calls import one_line
 from coevo.search.runners.cluster import Cluster, require_ray
 from coevo.search.runners.jobs import Job
 from coevo.search.runners.process import THREADS, import_path
+from coevo.search.runners.queueing import QueueingRunner
 
 GRACE_S = 0.5  # beyond the deadline that the evaluator sees, for one that ends just in time
 LOOK_EVERY_S = 1.0
@@ -61,7 +62,7 @@ class Seat:
         self.calls.append(call)
 
 
-class RayRunner:
+class RayRunner(QueueingRunner):
     """`workers` actors, each of which sets the evaluator up once; one thread of the driver serves them all.
 
     Without an address (and with RAY_ADDRESS unset) a Ray is started on loopback, dashboard off, and ended by `close`;
@@ -156,29 +157,6 @@ class RayRunner:
         except BaseException:
             self.close(kill=True)
             raise
-
-    def room(self) -> int:
-        """Each actor is kept busy with one task, and one more waits for it."""
-        return 0 if self._setup is None else max(2 * self.workers - self._open, 0)
-
-    def submit(self, task: Task) -> None:
-        if self._setup is None:
-            raise EvaluatorError("this runner is not started")
-        self._open += 1
-        self._queue.append(Job.whole(task))
-        self._hand_out()
-
-    def wait(self, timeout_s: float | None = None) -> Sequence[tuple[Task, Sequence[Done]]]:
-        if not self._open and not self._finished:
-            return []
-        until = None if timeout_s is None else time.monotonic() + timeout_s
-        while True:
-            left = None if until is None else max(until - time.monotonic(), 0.0)
-            self._turn(0.0 if self._finished else left)
-            if self._finished or left == 0.0:
-                break
-        finished, self._finished = self._finished, []
-        return [(job.batch.task, job.batch.results()) for job in finished]
 
     def close(self, kill: bool = False) -> None:
         """Ends the actors at once, whatever `kill` says: nothing they do outlives them. Ends a Ray started here."""

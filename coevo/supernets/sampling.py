@@ -84,7 +84,7 @@ class Stages:
         return round((choices - 1) * (1 - (chunk + 1) / self.chunks))
 
 
-class ProgressiveSampler(RestrictedSampler):
+class ShrinkingSampler(RestrictedSampler):
     """Restricted, and the depth opens from the deepest subnets to the shallow ones (progressive shrinking)."""
 
     def __init__(self, choices: Sequence[Sequence[int]], depth: int, changes: int = 7, stages: Stages | None = None):

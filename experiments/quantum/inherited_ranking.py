@@ -45,7 +45,7 @@ from coevo.spaces.quantumnas.supercircuit import load_supercircuit, train_superc
 from coevo.spaces.quantumnas.threads import one_thread
 
 SEEDS, DESIGNS, STRATA = 3, 60, 8
-SAMPLERS = ("plain", "restricted", "progressive")
+SAMPLERS = ("plain", "restricted", "shrinking")
 Array = NDArray[Any]
 
 
@@ -71,7 +71,7 @@ def main() -> int:
         for score in scores
     }
     print(_bench.table(("score", *measures), [(s, *result.measurements["mean"][s].values()) for s in scores]))
-    tuned = [seed["scores"]["fine-tuned (progressive)"] for seed in seeds]
+    tuned = [seed["scores"]["fine-tuned (shrinking)"] for seed in seeds]
     trivial = [seed["scores"]["parameters"] for seed in seeds]
     over = [
         ours["spearman_within_strata"] - theirs["spearman_within_strata"]

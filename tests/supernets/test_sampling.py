@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coevo.errors import InputError
-from coevo.supernets import PlainSampler, ProgressiveSampler, RestrictedSampler
+from coevo.supernets import PlainSampler, RestrictedSampler, ShrinkingSampler
 from coevo.supernets.sampling import Stages
 
 CHOICES = [range(1, 5)] * 6 + [range(1, 9)]
@@ -21,7 +21,7 @@ def chain(sampler, steps, seed=0):
     return np.array(genes)
 
 
-SAMPLERS = [PlainSampler(CHOICES), RestrictedSampler(CHOICES, 3), ProgressiveSampler(CHOICES, depth=-1, changes=3)]
+SAMPLERS = [PlainSampler(CHOICES), RestrictedSampler(CHOICES, 3), ShrinkingSampler(CHOICES, depth=-1, changes=3)]
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: type(sampler).__name__)
@@ -57,7 +57,7 @@ def test_more_changes_than_positions_draw_all_of_them():
     assert RestrictedSampler([range(3)] * 2, changes=7).changes == 2
 
 
-def test_progressive_draws_open_the_depth_from_the_deep_end():
+def test_shrinking_draws_open_the_depth_from_the_deep_end():
     # The artifact's rule: from index round((D - 1) (1 - (c + 1) / C)) on, with D = 8 depths and C = 4 chunks.
     assert [Stages().lowest(8, progress) for progress in (0, 0.24, 0.25, 0.5, 0.75, 0.99)] == [5, 5, 4, 2, 0, 0]
     assert Stages(chunks=3, stages=40).lowest(8, 2 / 40) == 0  # as shipped: all depths are open after 2 of 40 stages
@@ -75,7 +75,7 @@ def test_progressive_draws_open_the_depth_from_the_deep_end():
         (lambda: PlainSampler([(2, 1)]), "position 0"),
         (lambda: PlainSampler([(1, 1)]), "position 0"),
         (lambda: RestrictedSampler(CHOICES, 0), "changes: expected at least 1"),
-        (lambda: ProgressiveSampler(CHOICES, depth=7), "depth: expected a position of the gene"),
+        (lambda: ShrinkingSampler(CHOICES, depth=7), "depth: expected a position of the gene"),
     ],
 )
 def test_wrong_choices_are_refused(make, says):

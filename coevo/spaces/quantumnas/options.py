@@ -35,7 +35,7 @@ class Options(BaseModel):
     supercircuit_batch_images: int = Field(256, ge=1)
     supercircuit_learning_rate: float = Field(0.01, gt=0)
     subcircuits_per_step: int = Field(4, ge=1, description="SubCircuits whose gradients make one step")
-    sampler: Literal["plain", "restricted", "progressive"] = Field("progressive", description="how they are drawn")
+    sampler: Literal["plain", "restricted", "shrinking"] = Field("shrinking", description="how they are drawn")
     fine_tune_steps: int = Field(100, ge=0, description="steps on all training images before a candidate is judged")
     fine_tune_learning_rate: float = Field(0.1, gt=0)
     ladder: bool = Field(

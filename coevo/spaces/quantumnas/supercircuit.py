@@ -22,7 +22,7 @@ from coevo.errors import CorruptRun, missing_extra
 from coevo.spaces.quantumnas.classifier import ANGLES, WEIGHT_DECAY, EncodedImages, MaskedAdam, learning_rate_at
 from coevo.spaces.quantumnas.data import N_QUBITS, read_training_images
 from coevo.spaces.quantumnas.options import Options
-from coevo.supernets import PlainSampler, ProgressiveSampler, RestrictedSampler, Sampler
+from coevo.supernets import PlainSampler, RestrictedSampler, Sampler, ShrinkingSampler
 
 FILE, CHECKPOINT = "supercircuit.safetensors", "supercircuit.checkpoint.safetensors"
 START_SPREAD = 0.1  # radians
@@ -39,7 +39,7 @@ def make_sampler(options: Options) -> Sampler:
         return PlainSampler(choices)
     if options.sampler == "restricted":
         return RestrictedSampler(choices)
-    return ProgressiveSampler(choices, depth=-1)
+    return ShrinkingSampler(choices, depth=-1)
 
 
 def masks_of(genes: Array, max_blocks: int) -> NDArray[np.float32]:

@@ -26,7 +26,7 @@ def test_the_problem_records_every_option_and_can_be_made_again():
 
 def test_options_are_described():
     described = {option.name: option for option in options_of(NAME)}
-    assert described["sampler"].type == "'plain' | 'restricted' | 'progressive'"
+    assert described["sampler"].type == "'plain' | 'restricted' | 'shrinking'"
     assert described["device"].default == "FakeQuitoV2"
 
 
@@ -39,7 +39,7 @@ def test_options_are_described():
         ({"device": "FakeQuito"}, "unknown quantum device 'FakeQuito'.*Did you mean 'FakeQuitoV2'"),
         ({"device": "FakeArmonkV2"}, "'FakeArmonkV2' has 1 qubit and the task needs 4; choose a larger device"),
         ({"max_blocks": 0}, "option 'max_blocks': expected.*greater than or equal to 1, got 0"),
-        ({"sampler": "random"}, "option 'sampler': expected 'plain', 'restricted' or 'progressive', got 'random'"),
+        ({"sampler": "random"}, "option 'sampler': expected 'plain', 'restricted' or 'shrinking', got 'random'"),
         ({"test_images": 502}, "test_images = 502 cannot be shared equally by 4 classes"),
         ({"train_images": 1200}, r"= 2200, but 'mnist4' has 2000 images; lower one of them"),
     ],

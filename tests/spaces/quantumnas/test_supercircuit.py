@@ -19,7 +19,7 @@ def options(small_options):
     return Options(**{**small_options, "supercircuit_steps": 100})
 
 
-@pytest.mark.parametrize("sampler", ["plain", "restricted", "progressive"])
+@pytest.mark.parametrize("sampler", ["plain", "restricted", "shrinking"])
 def test_the_same_seed_gives_the_same_bytes(sampler, options, tmp_path):
     options = options.model_copy(update={"sampler": sampler})
     files = []

@@ -1,8 +1,10 @@
 """State vectors of a few qubits: fast layered circuits with gradients, beside the plain gate-by-gate reference."""
 
 from coevo.kernels.statevector.circuit import Circuit, Record
+from coevo.kernels.statevector.energy import Energy
 from coevo.kernels.statevector.layered import LayeredCircuit, Tape
 from coevo.kernels.statevector.product import Rotation, product_states
+from coevo.kernels.statevector.readout import Readout
 from coevo.kernels.statevector.reference import (
     apply_gate,
     expectations_z,
@@ -14,7 +16,9 @@ from coevo.kernels.statevector.reference import (
 
 __all__ = [
     "Circuit",
+    "Energy",
     "LayeredCircuit",
+    "Readout",
     "Record",
     "Rotation",
     "Tape",

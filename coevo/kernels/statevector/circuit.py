@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from coevo.errors import InputError, unknown_name
 from coevo.kernels.statevector.reference import Complex, Real, gate_matrix
 
-MAX_QUBITS = 10
+MAX_QUBITS = 20
+"""A state of 20 qubits takes 16 MiB in double precision."""
+MAX_UNITARY_QUBITS = 10
 """The unitary of 10 qubits takes 16 MiB in double precision."""
 
 # name -> (kind of `adjoint`, code of `adjoint`, qubits, angles)
@@ -47,10 +49,11 @@ class Record:
     im: Real
     m_re: Real  # [candidates, G, 4, 4]
     m_im: Real
+    by_states: bool  # made by `evolve`
 
 
 class Circuit:
-    """Gates in order on n qubits (1 to 10), for candidates that share the list and differ by angles and masks.
+    """Gates in order on n qubits (1 to 20), for candidates that share the list and differ by angles and masks.
 
     Angles are real arrays [candidates, A], radians; several gates may share an angle. `active` [candidates, G] leaves
     gates out (a SubCircuit). Precision follows the angles: float64 works in complex128, float32 in complex64.
@@ -89,7 +92,12 @@ class Circuit:
         }
 
     def unitary(self, angles: Real, active: Any = None) -> tuple[Complex, Record]:
-        """The whole circuit [candidates, 2^n, 2^n] and the record for `gradient`."""
+        """The whole circuit [candidates, 2^n, 2^n] and the record for `gradient`; up to 10 qubits."""
+        if self.n_qubits > MAX_UNITARY_QUBITS:
+            raise InputError(
+                f"expected at most {MAX_UNITARY_QUBITS} qubits for a unitary, got {self.n_qubits}; `evolve` takes up "
+                f"to {MAX_QUBITS}"
+            )
         dim = 2**self.n_qubits
         eye = np.eye(dim, dtype=angles.dtype)
         count = len(angles)
@@ -111,7 +119,7 @@ class Circuit:
             np.ascontiguousarray(columns.real, dtype=angles.dtype),
             np.ascontiguousarray(columns.imag, dtype=angles.dtype),
         )
-        return out.swapaxes(1, 2), record
+        return out.swapaxes(1, 2), replace(record, by_states=True)
 
     def gradient(self, record: Record, whole: Complex) -> Real:
         """dL / d angles [candidates, A] from dL / d unitary [candidates, 2^n, 2^n], dL = Re sum(conj(whole) * dU).
@@ -121,10 +129,11 @@ class Circuit:
         from coevo.kernels.statevector.adjoint import differentiate
 
         count, dim, width = record.re.shape
-        if whole.shape == (count, width, dim) and width != dim:
+        wanted = (count, width, dim) if record.by_states else record.re.shape
+        if whole.shape != wanted:
+            raise InputError(f"expected a gradient of shape {wanted}, got {whole.shape}")
+        if record.by_states:
             whole = whole.swapaxes(1, 2)
-        if whole.shape != record.re.shape:
-            raise InputError(f"expected a gradient of shape {record.re.shape}, got {whole.shape}")
         kind = record.re.dtype
         out = np.zeros_like(record.angles)
         re, im = record.re.copy(), record.im.copy()
@@ -146,6 +155,8 @@ class Circuit:
                 f"expected angles [candidates, {self.n_angles}] in float64 or float32, got shape {angles.shape} in "
                 f"{angles.dtype}"
             )
+        if not np.isfinite(angles).all():
+            raise InputError("expected finite angles, got NaN or infinity among them")
         count, n_gates = len(angles), len(self._rows)
         mask = np.ones((count, n_gates), np.uint8)
         if active is not None:
@@ -161,4 +172,4 @@ class Circuit:
                 self._rows, self._slots, angles[index], mask[index], *self._fixed[angles.dtype], re[index], im[index],
                 m_re[index], m_im[index],
             )  # fmt: skip
-        return re + 1j * im, Record(angles[:, : self.n_angles], mask, re, im, m_re, m_im)
+        return re + 1j * im, Record(angles[:, : self.n_angles], mask, re, im, m_re, m_im, False)

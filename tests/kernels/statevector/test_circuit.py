@@ -173,8 +173,10 @@ def test_wrong_circuits_are_refused():
         Circuit(2, [("cx", (0, 0), ())])
     with pytest.raises(InputError, match="takes 1 angles"):
         Circuit(2, [("rx", (0,), ())])
-    with pytest.raises(InputError, match="1 to 10 qubits"):
-        Circuit(11, [])
+    with pytest.raises(InputError, match="1 to 20 qubits"):
+        Circuit(21, [])
+    with pytest.raises(InputError, match="at most 10 qubits for a unitary"):
+        Circuit(11, []).unitary(np.zeros((1, 0)))
     circuit = Circuit(2, [("rx", (0,), (0,))])
     with pytest.raises(InputError, match=r"expected angles \[candidates, 1\]"):
         circuit.unitary(np.zeros((1, 2)))

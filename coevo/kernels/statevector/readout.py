@@ -1,0 +1,89 @@
+"""The loss of a variational classifier over encoded states, and its gradient, for many candidates at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from coevo.errors import InputError
+from coevo.kernels.statevector.circuit import Circuit
+from coevo.kernels.statevector.objective_reference import logits_of, loss_and_gradient
+from coevo.kernels.statevector.reference import Complex, Real
+
+
+class Readout:
+    """log-softmax(<Z> @ head) of encoded states after a circuit, against targets.
+
+    Args:
+        circuit: of n qubits; candidates share its gate list.
+        states: complex [S, 2^n], what the encoder makes of the samples.
+        targets: labels, int [S], 0 to classes - 1; or weights of the classes, float [S, classes] (one-hot).
+        head: float [n, classes]: logits are <Z> @ head.
+        dtype: float64 or float32, of all arithmetic and results.
+    """
+
+    def __init__(self, circuit: Circuit, states: Complex, targets: ArrayLike, head: ArrayLike, dtype: Any = np.float64):
+        self.circuit = circuit
+        self.dtype = float_type(dtype)
+        dim = 2**circuit.n_qubits
+        states = np.asarray(states)
+        if states.ndim != 2 or states.shape[1] != dim or not len(states) or not np.isfinite(states).all():
+            raise InputError(f"expected finite states [samples, {dim}], at least one, got shape {states.shape}")
+        weights = np.asarray(head, dtype=np.float64)
+        if weights.ndim != 2 or len(weights) != circuit.n_qubits or not weights.size or not np.isfinite(weights).all():
+            raise InputError(f"expected a finite head [{circuit.n_qubits}, classes], got shape {weights.shape}")
+        self.samples, self.classes = len(states), weights.shape[1]
+        self._states: Complex = states.astype(np.complex64 if self.dtype == np.float32 else np.complex128)
+        self._targets = self._one_hot(np.asarray(targets))
+        self._head = weights.astype(self.dtype)
+
+    def value_and_gradient(
+        self, angles: ArrayLike, active: ArrayLike | None = None, rows: NDArray[np.int64] | None = None
+    ) -> tuple[Real, Real]:
+        """(mean negative log-likelihood in nats [C], its gradient [C, A]) at angles [C, A], radians.
+
+        `active` uint8 [C, G] leaves gates out; `rows` int64 [B] are the samples of a batch, all of them unless given.
+        """
+        chosen = slice(None) if rows is None else self._rows(rows)
+        return loss_and_gradient(
+            self.circuit, self._states[chosen], self._targets[chosen], self._head,
+            np.asarray(angles, dtype=self.dtype), active,
+        )  # fmt: skip
+
+    def logits(self, angles: ArrayLike, active: ArrayLike | None = None) -> Real:
+        """<Z> @ head of every candidate and sample, [C, S, classes]."""
+        return logits_of(self.circuit, self._states, self._head, np.asarray(angles, dtype=self.dtype), active)
+
+    def _one_hot(self, targets: NDArray[Any]) -> Real:
+        if targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer):
+            if targets.shape != (self.samples,) or targets.min() < 0 or targets.max() >= self.classes:
+                raise InputError(
+                    f"expected {self.samples} labels of 0 to {self.classes - 1}, got {targets.shape} labels of "
+                    f"{targets.min(initial=0)} to {targets.max(initial=0)}"
+                )
+            one_hot: Real = np.eye(self.classes, dtype=self.dtype)[targets]
+            return one_hot
+        if targets.shape != (self.samples, self.classes) or not np.isfinite(targets).all():
+            raise InputError(
+                f"expected integer labels [{self.samples}] or finite targets [{self.samples}, {self.classes}], got "
+                f"{targets.dtype} of shape {targets.shape}"
+            )
+        return targets.astype(self.dtype)
+
+    def _rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        rows = np.asarray(rows)
+        if rows.ndim != 1 or not len(rows) or not np.issubdtype(rows.dtype, np.integer):
+            raise InputError(f"expected rows as integers [batch], at least one, got {rows.dtype} of shape {rows.shape}")
+        if rows.min() < 0 or rows.max() >= self.samples:
+            raise InputError(f"expected rows of 0 to {self.samples - 1}, got {rows.min()} to {rows.max()}")
+        return rows
+
+
+def float_type(dtype: Any) -> np.dtype[Any]:
+    """float64 or float32 as a dtype."""
+    kind: np.dtype[Any] = np.dtype(dtype)
+    if kind not in (np.dtype(np.float64), np.dtype(np.float32)):
+        raise InputError(f"expected dtype float64 or float32, got {kind}")
+    return kind

@@ -2,14 +2,18 @@
 
 The readout observables are swept backwards through the noisy circuit once, encoded samples are product states, and the
 two are contracted. `read_program` turns a transpiled circuit into arrays and `noisy_expectations` judges many programs
-at once, compiled, as tensors or by the plain reference. `noisy_observables`, `encoded_states` and `expectations` do the
-same for one circuit in NumPy, straight from Qiskit objects; `reference_expectations` is the slow, obvious answer that
-both are held against. `NoiseAwareCircuit` trains through the channels. Where a circuit is too large for operators there
-are `trajectory_expectations`, sampled with a standard error, and `success_rate`, a product of error rates.
+at once, compiled, as tensors or by the plain reference; `noisy_pauli_sums` gives the energies of whole Hamiltonians,
+the changes of basis before a measurement included, and `outcome_probabilities` the bit strings. `noisy_observables`,
+`encoded_states` and `expectations` do the same for one circuit in NumPy, straight from Qiskit objects;
+`reference_expectations` is the slow, obvious answer that both are held against. `NoiseAwareCircuit` trains through the
+channels. Where a circuit is too large for operators there are `trajectory_expectations`, sampled with a standard error,
+and `success_rate`, a product of error rates.
 """
 
 from coevo.cost_models.circuit_noise.batch import noisy_expectations
 from coevo.cost_models.circuit_noise.observables import Observables, noisy_observables
+from coevo.cost_models.circuit_noise.pauli_batch import noisy_pauli_sums, outcome_probabilities
+from coevo.cost_models.circuit_noise.pauli_sums import PauliSums
 from coevo.cost_models.circuit_noise.program import (
     Encoder,
     Input,
@@ -35,6 +39,7 @@ __all__ = [
     "Input",
     "NoiseAwareCircuit",
     "Observables",
+    "PauliSums",
     "ProductStates",
     "Program",
     "Sampled",
@@ -45,6 +50,8 @@ __all__ = [
     "noise_aware_gradients",
     "noisy_expectations",
     "noisy_observables",
+    "noisy_pauli_sums",
+    "outcome_probabilities",
     "product_state_bloch",
     "program_from_gates",
     "read_encoder",

@@ -48,13 +48,7 @@ def noisy_expectations(
         InputError: no agreement between the programs, inputs of another shape or not finite, a light cone of more than
             `max_qubits` qubits (see `success_rate` and `trajectory_expectations` for larger circuits).
     """
-    kind = np.dtype(dtype)
-    if kind not in (np.dtype(np.float64), np.dtype(np.float32)):
-        raise InputError(f"expected dtype float64 or float32, got {kind}")
-    if engine not in ENGINES:
-        raise InputError(f"expected an engine of {', '.join(ENGINES)}, got {engine!r}")
-    if threads < 1:
-        raise InputError(f"expected 1 thread or more, got {threads}")
+    kind = check_options(dtype, engine, threads)
     data = check_inputs(programs, inputs)
     if not programs:
         return np.empty((0, len(data), 0), kind)
@@ -68,14 +62,34 @@ def noisy_expectations(
 
         return torch_expectations(programs, states, kind, device, max_qubits)
     tables = Tables(programs, kind)
-    out = np.empty((len(programs), len(data), len(programs[0].read)), kind)
+    return judged(
+        states, len(programs), lambda index, inner: swept(programs[index], tables, max_qubits, inner), threads
+    )
+
+
+def check_options(dtype: Any, engine: str, threads: int) -> Any:
+    """The dtype; InputError for what no engine takes."""
+    kind = np.dtype(dtype)
+    if kind not in (np.dtype(np.float64), np.dtype(np.float32)):
+        raise InputError(f"expected dtype float64 or float32, got {kind}")
+    if engine not in ENGINES:
+        raise InputError(f"expected an engine of {', '.join(ENGINES)}, got {engine!r}")
+    if threads < 1:
+        raise InputError(f"expected 1 thread or more, got {threads}")
+    return kind
+
+
+def judged(states: EncodedBatch, count: int, sweep: Callable[[int, int], Array], threads: int) -> Array:
+    """Expectation values [programs, samples, n_obs]. `sweep` (program's index, threads for it) gives its operators.
+    Programs are spread over the threads, and a single one has them all."""
+    found: list[Any] = [None] * count
+    inner = threads if count == 1 else 1
 
     def judge(index: int) -> None:
-        out[index] = states.meet(index, swept(programs[index], tables, max_qubits, threads if alone else 1))
+        found[index] = states.meet(index, sweep(index, inner))
 
-    alone = len(programs) == 1
-    spread(judge, len(programs), 1 if alone else threads)
-    return out
+    spread(judge, count, 1 if count == 1 else threads)
+    return np.array(found, states.kind)
 
 
 def check_inputs(programs: Sequence[Program], inputs: ArrayLike | None) -> Array:
@@ -134,13 +148,35 @@ def with_own_matrices(
 
 def swept(program: Program, tables: Tables, max_qubits: int, threads: int = 1) -> Array:
     """Coefficients [n_obs, 4^m] of a program's readouts over its m encoded qubits; other qubits are |0>."""
+    read = np.array(program.read)
+
+    def starts(position: Array, tails: Array) -> tuple[Array, Array]:
+        places = position[read]
+        kept = tails[places]
+        return places[:, None], program.readout[:, :1] * kept[:, 0] + program.readout[:, 1:] * kept[:, 3]
+
+    return swept_operators(program, read, starts, tables, max_qubits, threads)
+
+
+def swept_operators(
+    program: Program,
+    touched: Array,
+    starts: Callable[[Array, Array], tuple[Array, Array]],
+    tables: Tables,
+    max_qubits: int,
+    threads: int = 1,
+) -> Array:
+    """Coefficients [n_obs, 4^m] of operators on the `touched` physical qubits, over the m encoded qubits.
+
+    `starts` is given where each physical qubit stands in the light cone, and the matrices of the rows after each cone
+    qubit's last block; it gives the operators as the kernel `pull_back` takes them: (supports, starts).
+    """
     from coevo.kernels.pauli_transfer.sweep import assemble, pull_back
 
     rows, singles, doubles = tables.of(program)
-    read = np.array(program.read)
     count = program.device.num_qubits
     pairs, blocks, tails, position, size = assemble(
-        rows, program.body.angles, singles, doubles, *tables.bases, read, count, max_qubits
+        rows, program.body.angles, singles, doubles, *tables.bases, touched, count, max_qubits
     )
     if size > max_qubits:
         raise too_large(program, size, max_qubits)
@@ -149,19 +185,21 @@ def swept(program: Program, tables: Tables, max_qubits: int, threads: int = 1) -
         if position[qubit] >= 0:
             columns[position[qubit]] = digit
     encoded = len(program.encoder.qubits)
-    out = np.empty((len(read), 4**encoded), singles.dtype)
-    places = position[read]
+    supports, begin = starts(position, tails)
+    supports, begin = supports.astype(np.int32), begin.astype(singles.dtype)
+    out = np.empty((len(supports), 4**encoded), singles.dtype)
+    threads = min(threads, len(supports))
 
     def pull(part: int) -> None:
         chosen = slice(part, None, threads)
-        some = np.empty((len(places[chosen]), out.shape[1]), out.dtype)
-        pull_back(pairs, blocks, tails, places[chosen].copy(), program.readout[chosen].copy(), columns, encoded, some)
+        some = np.empty((len(supports[chosen]), out.shape[1]), out.dtype)
+        pull_back(pairs, blocks, supports[chosen].copy(), begin[chosen].copy(), columns, encoded, some)
         out[chosen] = some
 
-    if threads == 1:
-        pull_back(pairs, blocks, tails, places, program.readout, columns, encoded, out)
+    if threads <= 1:
+        pull_back(pairs, blocks, supports, begin, columns, encoded, out)
     else:
-        spread(pull, min(threads, len(read)), threads)
+        spread(pull, threads, threads)
     return out
 
 
@@ -181,7 +219,7 @@ class EncodedBatch:
     def __init__(self, programs: Sequence[Program], data: Array, kind: Any, with_numba: bool = True):
         self._with_numba = with_numba
         self.samples = len(data)
-        self._kind = kind
+        self.kind = kind
         self._vectors: dict[Any, Array] = {}
         self._names: list[list[Any]] = []
         self._inputs = np.ascontiguousarray(data.T, dtype=kind)
@@ -210,17 +248,17 @@ class EncodedBatch:
 
             angles = np.zeros((len(steps), self.samples)) + offsets[:, None]
             np.add.at(angles, terms[:, 0], part.slopes[:, None] * self._inputs[terms[:, 1]])
-            return encode_states(steps, first, angles).astype(self._kind)
+            return encode_states(steps, first, angles).astype(self.kind)
         from coevo.kernels.pauli_transfer.encode import encode
 
         if self._turns is None:
             self._turns = np.ascontiguousarray(
-                np.stack([np.cos(self._inputs), np.sin(self._inputs)], axis=1), dtype=self._kind
+                np.stack([np.cos(self._inputs), np.sin(self._inputs)], axis=1), dtype=self.kind
             )
-        out = np.empty((4, self.samples), self._kind)
+        out = np.empty((4, self.samples), self.kind)
         encode(
-            steps.astype(self._kind), first.astype(self._kind), offsets.astype(self._kind), terms,
-            part.slopes.astype(self._kind), self._inputs, self._turns, out,
+            steps.astype(self.kind), first.astype(self.kind), offsets.astype(self.kind), terms,
+            part.slopes.astype(self.kind), self._inputs, self._turns, out,
         )  # fmt: skip
         return out
 

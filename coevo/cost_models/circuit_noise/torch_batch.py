@@ -1,4 +1,4 @@
-"""Many programs as one batch of tensors; what `noisy_expectations(engine="torch")` runs."""
+"""Many programs as one batch of tensors; what `noisy_expectations` and `noisy_pauli_sums` run with engine="torch"."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coevo.cost_models.circuit_noise.pauli_sums import PauliSums
 from coevo.cost_models.circuit_noise.program import Program
-from coevo.errors import InputError
+from coevo.hardware.quantum.pauli import ZERO_STATE
 from coevo.hardware.quantum.table import DOUBLE_BASIS, SINGLE_BASIS
 
 if TYPE_CHECKING:
@@ -20,20 +21,40 @@ def torch_expectations(
     programs: Sequence[Program], states: EncodedBatch, kind: Any, device: str, max_qubits: int
 ) -> NDArray[Any]:
     """Measured <Z> [programs, samples, n_obs]."""
+    readout = np.array([program.readout for program in programs])
+    return _judged(programs, [program.read for program in programs], readout, states, kind, device, max_qubits)
+
+
+def torch_pauli_sums(
+    programs: Sequence[Program], sums: PauliSums, states: EncodedBatch, kind: Any, device: str, max_qubits: int
+) -> NDArray[Any]:
+    """Measured Pauli sums [programs, samples, n_obs]; one place at least is touched."""
+    places = sums.touched
+    operators = np.array([sums.operator(observable, places).ravel() for observable in range(len(sums.supports))])
+    matrices = np.array([sums.measured(program, places) for program in programs])
+    read = [[program.read[place] for place in places] for program in programs]
+    return _judged(programs, read, (operators, matrices), states, kind, device, max_qubits)
+
+
+def _judged(
+    programs: Sequence[Program],
+    read: Sequence[Sequence[int]],
+    measured: Any,
+    states: EncodedBatch,
+    kind: Any,
+    device: str,
+    max_qubits: int,
+) -> NDArray[Any]:
     import torch
 
     from coevo.cost_models.circuit_noise.batch import too_large
     from coevo.kernels.pauli_transfer.plan import plan
     from coevo.kernels.pauli_transfer.torch_sweep import meet_batch, pull_back_batch
 
-    encoded = {len(program.encoder.qubits) for program in programs}
-    if len(encoded) > 1:
-        raise InputError(
-            f"the torch engine takes programs with one number of encoded qubits, got {sorted(encoded)}; "
-            "use engine='compiled'"
-        )
+    # A program with fewer encoded qubits than another has some of its |0> digits counted as encoded.
+    most = max(len(program.encoder.qubits) for program in programs)
     rows, singles, doubles = _common(programs)
-    made, sizes = plan(rows, [program.read for program in programs], [program.encoder.qubits for program in programs])
+    made, sizes = plan(rows, read, [program.encoder.qubits for program in programs])
     for program, size in zip(programs, sizes, strict=True):
         if size > max_qubits:
             raise too_large(program, size, max_qubits)
@@ -45,12 +66,13 @@ def torch_expectations(
         singles,
         doubles,
         (SINGLE_BASIS, DOUBLE_BASIS),
-        np.array([program.readout for program in programs]),
-        encoded.pop(),
+        measured,
+        most,
         device,
         dtype,
     )
-    vectors = np.empty((len(programs), len(programs[0].encoder.qubits), 4, states.samples), kind)
+    vectors = np.empty((len(programs), most, 4, states.samples), kind)
+    vectors[:] = ZERO_STATE[:, None]
     for index in range(len(programs)):
         for place, array in enumerate(states.vectors(index)):
             vectors[index, place] = array

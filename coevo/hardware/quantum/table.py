@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from coevo.hardware.quantum.measurement import measured_pauli
 from coevo.hardware.quantum.pauli import Matrix, rotation_basis
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class ChannelTable:
         self._device = device
         self._known: dict[tuple[str, tuple[int, ...]], Instruction] = {}
         self._delays: dict[tuple[int, float], int] = {}
+        self._measured: dict[tuple[int, str, bool], Matrix] = {}
         self.rows: list[Row] = []
         self._numbers: dict[Row, int] = {}
         self._row_array: NDArray[np.int32] = np.empty((0, 4), np.int32)
@@ -88,6 +90,14 @@ class ChannelTable:
             matrix = self._add(self._device.delay_matrix(qubit, duration_s))
             self._delays[key] = self.number((qubit, -1, -1, matrix))
         return self._delays[key]
+
+    def measured(self, qubit: int, pauli: str, noise: bool = True) -> Matrix:
+        """`measured_pauli` [4] of this device, computed once. Read-only."""
+        key = (qubit, pauli, noise)
+        if key not in self._measured:
+            self._measured[key] = vector = measured_pauli(self._device, qubit, pauli, noise)
+            vector.setflags(write=False)
+        return self._measured[key]
 
     def number(self, row: Row) -> int:
         """The number of a row, new or old."""

@@ -1,4 +1,4 @@
-"""The backward sweep, compiled: readout operators pulled through a noisy circuit, one candidate a call.
+"""The backward sweep, compiled: measured operators pulled through a noisy circuit, one candidate a call.
 
 Two steps, all on arrays: `assemble` drops what lies outside the light cone and merges each one-qubit row into the next
 two-qubit block (rows on one pair, in either direction, become one block); `pull_back` takes each operator through the
@@ -245,24 +245,26 @@ def contract(block: Any, source: Any, sign: int, first: int, second: int, digits
 
 
 @compiled
-def pull_back(
-    pairs: Any, blocks: Any, tails: Any, places: Any, readout: Any, columns: Any, encoded: int, out: Any
-) -> None:
-    """out [n_obs, 4^m] = one-qubit readout operators pulled back through all blocks, over the m encoded qubits.
+def pull_back(pairs: Any, blocks: Any, supports: Any, starts: Any, columns: Any, encoded: int, out: Any) -> None:
+    """out [n_obs, 4^m] = operators pulled back through all blocks, over the m encoded qubits.
 
-    Operator o starts as readout[o, 0] I + readout[o, 1] Z on cone position places[o]; `columns` [size] gives each cone
-    position's digit among the encoded qubits, or -1 for a qubit in |0>. Only the qubits that an operator has reached
-    are carried.
+    Operator o acts on the cone positions supports[o] int32 [most], of which the first that is -1 ends the list, with
+    the coefficients starts[o] [4^most] after the last block (the first position the most significant digit; only the
+    4^positions first count). `columns` [size] gives each cone position's digit among the encoded qubits, or -1 for a
+    qubit in |0>. Only the qubits that an operator has reached are carried.
     """
-    size = len(tails)
+    size = len(columns)
     work = np.empty((2, 4**size), out.dtype)
     order, spare = np.empty(size + 2, np.int32), np.empty(size + 2, np.int32)
-    for observable in range(len(places)):
-        current, digits = 0, 1
-        order[0] = places[observable]
-        for j in range(4):
-            tail = tails[order[0]]
-            work[0, j] = readout[observable, 0] * tail[0, j] + readout[observable, 1] * tail[3, j]
+    for observable in range(len(supports)):
+        current, digits = 0, 0
+        for place in range(supports.shape[1]):
+            if supports[observable, place] < 0:
+                break
+            order[digits] = supports[observable, place]
+            digits += 1
+        for j in range(4**digits):
+            work[0, j] = starts[observable, j]
         for block in range(len(pairs) - 1, -1, -1):
             a, b = pairs[block, 0], pairs[block, 1]
             first, second = -1, -1
@@ -319,6 +321,9 @@ def to_digits(source: Any, order: Any, digits: int, columns: Any, encoded: int, 
     an encoded qubit that the operator never reached stays at I."""
     for i in range(len(out)):
         out[i] = 0.0
+    if digits == 0:  # a multiple of the identity
+        out[0] = source[0]
+        return
     stride = np.empty(digits, np.int64)
     for i in range(digits):
         place = columns[order[i]]

@@ -23,6 +23,11 @@ except ImportError as error:
 Tensor = Any
 
 
+Operators = tuple[Any, Any]
+"""What is measured at the end: (operators [n_obs, 4^r] over the r qubits that the plan calls read, matrices [programs,
+r, 4, 4] that each of their digits goes through, coefficient p becoming row p)."""
+
+
 def pull_back_batch(
     made: Plan,
     rows: NDArray[np.int32],
@@ -30,33 +35,30 @@ def pull_back_batch(
     singles: Any,
     doubles: Any,
     bases: tuple[Any, Any],
-    readout: Any,
+    measured: Any | Operators,
     num_encoded: int,
     device: str,
     dtype: Any,
 ) -> Tensor:
-    """Coefficients [programs, n_obs, 4^m] of the readouts over the m encoded qubits; the others are |0>.
+    """Coefficients [programs, n_obs, 4^m] of the measured operators over m digits, first of all the encoded ones in
+    the plan's `order`; the others are |0>.
 
     `rows` and `angles` are concatenated over programs and their matrices are numbered in one common `singles` and
-    `doubles`; `readout` [programs, n_obs, 2] is a I + b Z.
+    `doubles`; `measured` is [programs, n_obs, 2], a I + b Z of each read qubit, or `Operators` on all of them.
     """
 
     def put(array: Any, kind: Any = dtype) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(array), dtype=kind, device=device)
 
     segments, blocks = _merged(made, rows, angles, singles, doubles, bases, put)
-    programs, n_obs = made.starts.shape[:2]
+    if isinstance(measured, tuple):
+        tensor, held = _start_of_operators(made, segments, measured, put)
+    else:
+        tensor, held = _start_of_readouts(made, segments, put(measured), put)
+    programs, n_obs = tensor.shape[:2]
     width = made.width
-    tail = segments[put(made.starts[:, :, 1], torch.int64)]  # [programs, n_obs, 4, 4]
-    weight = put(readout)
-    start = weight[..., :1] * tail[:, :, 0, :] + weight[..., 1:] * tail[:, :, 3, :]
-    tensor = torch.zeros(programs, n_obs, 4**width, dtype=dtype, device=device)
-    stride = 4 ** (width - 1 - made.starts[:, :, :1]) * np.arange(4)  # [programs, n_obs, 4]
-    tensor.scatter_(2, put(stride, torch.int64), start)
-
     chosen = put(made.blocks, torch.int64)
     # `held[p]` lists the digits of program p's tensor in the order of its axes; nothing moves back before the end.
-    held = np.tile(np.arange(width), (programs, 1))
     for step in range(made.blocks.shape[1]):
         pairs = made.pairs[:, step]
         others = (held[:, :, None] != pairs[:, None, :]).all(axis=2)
@@ -70,6 +72,37 @@ def pull_back_batch(
     for _ in range(width - num_encoded):
         ground = torch.kron(ground, put([1.0, 0.0, 0.0, 1.0]))
     return tensor @ ground
+
+
+def _start_of_readouts(made: Plan, segments: Tensor, weight: Tensor, put: Any) -> tuple[Tensor, Integers]:
+    """The readouts before the rows after the last blocks: [programs, n_obs, 4^width], and the digits [programs, width]
+    in the order of its axes."""
+    programs, n_obs = made.starts.shape[:2]
+    width = made.width
+    tail = segments[put(made.starts[:, :, 1], torch.int64)]  # [programs, n_obs, 4, 4]
+    start = weight[..., :1] * tail[:, :, 0, :] + weight[..., 1:] * tail[:, :, 3, :]
+    tensor = torch.zeros(programs, n_obs, 4**width, dtype=start.dtype, device=start.device)
+    stride = 4 ** (width - 1 - made.starts[:, :, :1]) * np.arange(4)  # [programs, n_obs, 4]
+    tensor.scatter_(2, put(stride, torch.int64), start)
+    return tensor, np.tile(np.arange(width), (programs, 1))
+
+
+def _start_of_operators(made: Plan, segments: Tensor, measured: Operators, put: Any) -> tuple[Tensor, Integers]:
+    """As `_start_of_readouts`, for operators on all read qubits: their digits in front, I on every other."""
+    operators, matrices = put(measured[0]), put(measured[1])
+    programs, count = made.starts.shape[:2]
+    n_obs, width = len(operators), made.width
+    tensor = operators.expand(programs, n_obs, 4**count)
+    for place in range(count):  # each product moves its digit to the end
+        whole = matrices[:, place] @ segments[put(made.starts[:, place, 1], torch.int64)]
+        front = tensor.reshape(programs, n_obs, 4, -1).transpose(2, 3)
+        tensor = (front @ whole[:, None]).reshape(programs, n_obs, -1)
+    wide = torch.zeros(programs, n_obs, 4**count, 4 ** (width - count), dtype=tensor.dtype, device=tensor.device)
+    wide[..., 0] = tensor
+    front_digits = made.starts[:, :, 0]
+    everything = np.arange(width)
+    rest = [everything[~np.isin(everything, digits)] for digits in front_digits]
+    return wide.reshape(programs, n_obs, -1), np.concatenate([front_digits, np.array(rest)], axis=1)
 
 
 def _reordered(tensor: Tensor, held: Integers, wanted: Integers, device: str) -> Tensor:

@@ -60,8 +60,8 @@ def random_circuit():
 
 
 @pytest.fixture(scope="session")
-def aer_expectations():
-    """(device, circuits, lists of qubits) -> measured <Z> from Aer's density-matrix simulator, and the trace it lost.
+def aer_states():
+    """(device, circuits, lists of qubits) -> Aer's density matrices of those qubits.
 
     Aer's C++ side drops every term of an error whose probability is 1e-10 or less, and does not renormalise. With
     `whole_channels` each error goes in as one superoperator instead of the noise model's terms, so nothing is lost.
@@ -98,13 +98,39 @@ def aer_expectations():
             prepared.append(copy)
         results = simulator.run(prepared).result()
         assert results.success, results.status
+        return [results.data(index)["density_matrix"] for index in range(len(prepared))]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def aer_expectations(aer_states):
+    """(device, circuits, lists of qubits) -> measured <Z> from Aer's density matrices, and the trace they lost."""
+
+    def run(device, circuits, readouts, whole_channels=False):
         values, lost = [], []
-        for index, qubits in enumerate(readouts):
-            state = results.data(index)["density_matrix"]
+        for qubits, state in zip(
+            readouts, aer_states(device, circuits, readouts, whole_channels=whole_channels), strict=True
+        ):
             lost.append(1 - np.trace(state.data).real)
             measured = [device.readout_matrix(q) @ state.probabilities([i]) for i, q in enumerate(qubits)]
             values.append(np.array([zero - one for zero, one in measured]))
         return values, lost
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def outcomes():
+    """(device, density matrix, its qubits) -> probabilities [2^n] of the measured bit strings, readout error included;
+    bit t of an outcome is that of qubits[t]."""
+
+    def run(device, state, qubits):
+        chances = state.probabilities().reshape([2] * len(qubits))
+        for place, qubit in enumerate(qubits):
+            axis = len(qubits) - 1 - place
+            chances = np.moveaxis(np.tensordot(device.readout_matrix(qubit), chances, axes=(1, axis)), 0, axis)
+        return chances.ravel()
 
     return run
 

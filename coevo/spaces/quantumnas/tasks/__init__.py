@@ -1,0 +1,1 @@
+"""What circuits are trained for: classification of data, and ground states of Hamiltonians."""

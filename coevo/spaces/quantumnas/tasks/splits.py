@@ -1,0 +1,67 @@
+"""Disjoint, stratified parts of a data set, drawn by one seed.
+
+A part's size is a number of rows over all classes. Each part takes its share of every class in proportion to the rows
+that the parts before it left, so a smaller later part leaves the earlier ones as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coevo.errors import InputError
+
+Rows = NDArray[np.int64]
+
+
+def stratified(labels: Rows, classes: Sequence[str], sizes: Sequence[int], seed: int, what: str) -> list[Rows]:
+    """Row numbers of each part, ordered by class; `labels` int64 [rows], 0 to classes - 1; `what` names the data.
+
+    InputError that names the class when it has no rows, or too few for every part to hold one.
+    """
+    members = [np.flatnonzero(labels == label) for label in range(len(classes))]
+    asked = " + ".join(map(str, sizes))
+    for name, rows in zip(classes, members, strict=True):
+        if not len(rows):
+            raise InputError(f"{what}: class {name!r} has no rows; every class needs some")
+    if min(sizes) < len(classes):
+        raise InputError(
+            f"{what}: parts of {asked} rows were asked for; each needs at least one row of {len(classes)} classes"
+        )
+    if sum(sizes) > len(labels):
+        raise InputError(f"{what}: parts of {asked} rows were asked for, but there are {len(labels)}; lower one")
+    rng = np.random.default_rng(seed)
+    orders = [rows[rng.permutation(len(rows))] for rows in members]
+    begins = [0] * len(classes)
+    parts = []
+    for size in sizes:
+        shares = _proportional(size, [len(order) - begin for order, begin in zip(orders, begins, strict=True)])
+        for name, share, rows in zip(classes, shares, members, strict=True):
+            if not share:
+                raise InputError(
+                    f"{what}: class {name!r} has {len(rows)} rows of {len(labels)}, too few for each of the parts of "
+                    f"{asked} rows to hold one; give more rows of it, or leave the class out"
+                )
+        parts.append(
+            np.concatenate([order[b : b + share] for order, b, share in zip(orders, begins, shares, strict=True)])
+        )
+        begins = [begin + share for begin, share in zip(begins, shares, strict=True)]
+    return parts
+
+
+def train_and_rest(rows: int, share: float) -> tuple[int, int]:
+    """`rows` in two: the share, rounded to whole rows, and the rest."""
+    first = round(rows * share)
+    return first, rows - first
+
+
+def _proportional(size: int, left: Sequence[int]) -> list[int]:
+    """`size` rows over classes with `left` rows, by largest remainder; equal remainders go to the earlier class."""
+    total = sum(left)
+    shares = [size * rows // total for rows in left]
+    by_remainder = sorted(range(len(left)), key=lambda label: -(size * left[label] % total))
+    for label in by_remainder[: size - sum(shares)]:
+        shares[label] += 1
+    return shares

@@ -1,0 +1,94 @@
+"""What a circuit is trained for: classifying examples, or the ground state of a Hamiltonian.
+
+Both are plain descriptions. A classification reads its data only when it is asked to, and its test part only by
+`read_test`, which an export calls once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coevo.errors import InputError
+
+if TYPE_CHECKING:
+    from coevo.kernels.statevector import Rotation
+    from coevo.spaces.quantumnas.tasks.hamiltonian import PauliSum
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """`inputs` float64 [examples, columns], angles in radians; `labels` int64 [examples], 0 to classes - 1.
+
+    InputError for other shapes and for an angle that is not finite.
+    """
+
+    inputs: NDArray[np.float64]
+    labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if self.inputs.ndim != 2 or self.labels.shape != self.inputs.shape[:1]:
+            raise InputError(
+                f"expected angles [examples, columns] and a label an example, got angles {list(self.inputs.shape)} and "
+                f"labels {list(self.labels.shape)}"
+            )
+        bad = np.argwhere(~np.isfinite(self.inputs))
+        if len(bad):
+            row, column = bad[0]
+            raise InputError(f"the angle of example {row}, column {column} is {self.inputs[row, column]}, not finite")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """Classes told apart by the readout: logits = <Z> @ head, then log-softmax and negative log-likelihood.
+
+    `encoder` turns the columns of an example into rotations, in order, on |0...0> (see
+    `coevo.kernels.statevector.product_states`); `head` is float64 [n_qubits, classes]. `read_training` gives the
+    training and the validation examples. `read_test` is called once, after everything is settled: nothing may be
+    chosen by it.
+    """
+
+    name: str
+    n_qubits: int
+    classes: tuple[str, ...]
+    encoder: tuple[Rotation, ...]
+    head: NDArray[np.float64]
+    read_training: Callable[[], tuple[Examples, Examples]]
+    read_test: Callable[[], Examples]
+
+    def __post_init__(self) -> None:
+        if self.head.shape != (self.n_qubits, len(self.classes)):
+            raise InputError(
+                f"task {self.name}: expected a head of [{self.n_qubits} qubits, {len(self.classes)} classes], got "
+                f"{list(self.head.shape)}"
+            )
+        for gate, qubit, column in self.encoder:
+            if gate not in {"rx", "ry", "rz"} or not 0 <= qubit < self.n_qubits or column < 0:
+                raise InputError(
+                    f"task {self.name}: the encoder's ({gate!r}, {qubit}, {column}) is no rx, ry or rz of a column on "
+                    f"one of {self.n_qubits} qubits"
+                )
+
+    @property
+    def columns(self) -> int:
+        """Columns that an example has: the encoder's highest and one."""
+        return 1 + max(column for _, _, column in self.encoder)
+
+
+@dataclass(frozen=True, eq=False)
+class GroundState:
+    """The state of lowest energy of a Hamiltonian, searched from |0...0> without an encoder."""
+
+    name: str
+    hamiltonian: PauliSum
+
+    @property
+    def n_qubits(self) -> int:
+        return self.hamiltonian.n_qubits

@@ -85,7 +85,7 @@ def image_task(
     return Classification(name, n_qubits, images.classes, encoder, head, source.read_training, source.read_test)
 
 
-def angles_of(images: NDArray[np.float64], cells: int) -> NDArray[np.float64]:
+def angles_of(images: NDArray[np.float64] | NDArray[np.uint8], cells: int) -> NDArray[np.float64]:
     """[images, 28, 28] of 0 to 255 -> [images, cells^2]: normalised, centre-cropped to 24 x 24, average-pooled.
 
     A pooled pixel is an angle in radians, row by row.

@@ -80,4 +80,5 @@ def grouped(n_qubits: int, classes: int) -> NDArray[np.float64]:
         raise InputError(f"{classes} classes need at least as many qubits to be read out, got {n_qubits}; use more")
     qubits = np.arange(n_qubits)
     read = qubits < n_qubits - n_qubits % classes
-    return ((qubits[:, None] % classes == np.arange(classes)) & read[:, None]).astype(np.float64)
+    head: NDArray[np.float64] = ((qubits[:, None] % classes == np.arange(classes)) & read[:, None]).astype(np.float64)
+    return head

@@ -17,7 +17,7 @@ from coevo.errors import InputError
 
 if TYPE_CHECKING:
     from coevo.kernels.statevector import Rotation
-    from coevo.spaces.quantumnas.tasks.hamiltonian import PauliSum
+    from coevo.spaces.quantumnas.tasks.hamiltonian import PauliSum  # type: ignore[import-not-found, unused-ignore]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,4 +91,5 @@ class GroundState:
 
     @property
     def n_qubits(self) -> int:
-        return self.hamiltonian.n_qubits
+        n_qubits: int = self.hamiltonian.n_qubits
+        return n_qubits

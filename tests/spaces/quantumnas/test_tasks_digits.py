@@ -86,8 +86,8 @@ def test_the_split_is_a_function_of_the_seed(parts):
 
 
 def test_more_images_than_there_are():
-    with pytest.raises(InputError, match=r"mnist4.*1600 \+ 500 \+ 500 rows were asked for, but there are 2000"):
-        task_of("mnist4", train=1600).read_training()
+    with pytest.raises(InputError, match=r"mnist4.*2001 \+ 0 \+ 0 rows were asked for, but there are 2000"):
+        task_of("mnist4", train=2001).read_training()
 
 
 def idx(values: np.ndarray) -> bytes:

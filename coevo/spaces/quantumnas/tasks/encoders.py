@@ -55,13 +55,15 @@ def preset(name: str) -> tuple[int, tuple[Rotation, ...]]:
     return n_qubits, angle_encoder(n_qubits, columns)
 
 
-def identity(n_qubits: int) -> NDArray[np.float64]:
-    """Head [n_qubits, n_qubits]: class c is the readout of qubit c."""
-    return np.eye(n_qubits)
+def readout_head(n_qubits: int, classes: int) -> NDArray[np.float64]:
+    """The head of a task: `contiguous` where the qubits share out evenly over the classes, else `grouped`."""
+    return grouped(n_qubits, classes) if not classes or n_qubits % classes else contiguous(n_qubits, classes)
 
 
 def contiguous(n_qubits: int, classes: int) -> NDArray[np.float64]:
-    """Head [n_qubits, classes]: class c sums the c-th run of neighbouring qubits (two classes: q0 + q1, q2 + q3).
+    """Head [n_qubits, classes]: class c sums the c-th run of neighbouring qubits.
+
+    Four classes of four qubits are the identity, two of them q0 + q1 and q2 + q3.
 
     InputError unless every class gets as many qubits.
     """

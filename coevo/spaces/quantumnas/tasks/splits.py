@@ -26,12 +26,12 @@ def stratified(labels: Rows, classes: Sequence[str], sizes: Sequence[int], seed:
     for name, rows in zip(classes, members, strict=True):
         if not len(rows):
             raise InputError(f"{what}: class {name!r} has no rows; every class needs some")
+    if sum(sizes) > len(labels):
+        raise InputError(f"{what}: parts of {asked} rows were asked for, but there are {len(labels)}; lower one")
     if min(sizes) < len(classes):
         raise InputError(
             f"{what}: parts of {asked} rows were asked for; each needs at least one row of {len(classes)} classes"
         )
-    if sum(sizes) > len(labels):
-        raise InputError(f"{what}: parts of {asked} rows were asked for, but there are {len(labels)}; lower one")
     rng = np.random.default_rng(seed)
     orders = [rows[rng.permutation(len(rows))] for rows in members]
     begins = [0] * len(classes)
@@ -51,10 +51,22 @@ def stratified(labels: Rows, classes: Sequence[str], sizes: Sequence[int], seed:
     return parts
 
 
-def train_and_rest(rows: int, share: float) -> tuple[int, int]:
-    """`rows` in two: the share, rounded to whole rows, and the rest."""
-    first = round(rows * share)
-    return first, rows - first
+def part_sizes(rows: int, classes: int, asked: Sequence[int | None], shares: Sequence[float]) -> list[int]:
+    """Sizes of the parts: as asked, or (None) the part's own share of the rows.
+
+    `shares` sum to 1, and the first part takes what rounding leaves. A part of its own size holds a row a class where
+    it can, and gives way where the parts that were asked for leave too little room.
+    """
+    own = [max(classes, round(rows * share)) for share in shares]
+    own[0] = max(0, rows - sum(own[1:]))
+    free = max(0, rows - sum(size for size in asked if size is not None))
+    wanted = sum(size for size, given in zip(own, asked, strict=True) if given is None)
+    if wanted > free:
+        own = [free * size // wanted for size in own]
+    sizes = [size if given is None else given for size, given in zip(own, asked, strict=True)]
+    if wanted > free and sum(sizes) < rows:
+        sizes[list(asked).index(None)] += rows - sum(sizes)
+    return sizes
 
 
 def _proportional(size: int, left: Sequence[int]) -> list[int]:

@@ -91,5 +91,4 @@ class GroundState:
 
     @property
     def n_qubits(self) -> int:
-        n_qubits: int = self.hamiltonian.n_qubits
-        return n_qubits
+        return self.hamiltonian.n_qubits

@@ -70,6 +70,15 @@ def test_pooling_to_six_by_six():
         assert angles[cell] == pytest.approx((mean / 255 - 0.1307) / 0.3081)
 
 
+@pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 2500])
+def test_blocks_of_images_make_no_difference(count):
+    images = np.random.default_rng(2).integers(0, 256, (count, 28, 28), dtype=np.uint8)
+    angles = angles_of(images, 4)
+    assert angles.shape == (count, 16)
+    for index in range(0, count, 333):
+        np.testing.assert_array_equal(angles[index], angles_of(images[index : index + 1], 4)[0])
+
+
 def test_a_bright_pixel_lands_in_its_cell():
     image = np.zeros((1, 28, 28))
     image[0, 2, 25] = 255  # first row, last column of the centre crop

@@ -55,13 +55,13 @@ class _Vowel:
     sizes: tuple[int | None, int | None, int | None]
 
     def read_training(self) -> tuple[Examples, Examples]:
-        train, validation, _ = self._parts()
+        train, validation = self._parts(0, 1)
         return train, validation
 
     def read_test(self) -> Examples:
-        return self._parts()[2]
+        return self._parts(2)[0]
 
-    def _parts(self) -> list[Examples]:
+    def _parts(self, *wanted: int) -> list[Examples]:
         path = keel_file() if self.path is None else self.path
         table = read_vowels(path)
         table = table[np.isin(table[:, -1], VOWELS)]
@@ -70,7 +70,7 @@ class _Vowel:
         parts = stratified(labels, self.classes, sizes, self.seed, f"task {self.name}, the vowels in {path}")
         features = table[:, FEATURES]
         scaler = AngleScaler.min_max(features[parts[0]], features.shape[1])
-        return [Examples(scaler.angles(features[rows]), labels[rows]) for rows in parts]
+        return [Examples(scaler.angles(features[parts[part]]), labels[parts[part]]) for part in wanted]
 
 
 def read_vowels(path: Path) -> NDArray[np.float64]:

@@ -1,0 +1,1 @@
+"""How circuits reach a device: decompositions into its gates, and its qubits."""

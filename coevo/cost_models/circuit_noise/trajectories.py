@@ -7,169 +7,170 @@ over trajectories is unbiased and its error falls with their square root: about 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coevo.cost_models.circuit_noise.batch import EncodedBatch, check_inputs, with_own_matrices
+from coevo.cost_models.circuit_noise.jumps import Step, draws, step_of, walked
 from coevo.cost_models.circuit_noise.program import Program
 from coevo.errors import InputError
-from coevo.hardware.quantum.pauli import pauli_strings
 from coevo.hardware.quantum.table import DOUBLE_BASIS, SINGLE_BASIS
 
 MAX_QUBITS = 22
-"""Default limit on the light cone: a state of 22 qubits takes 64 MiB."""
+"""Default limit on the light cone: a state of 22 qubits takes 64 MiB, and a step works on three copies."""
 _CHUNK = 2**22  # amplitudes held at once: 64 MiB
-_NEGLIGIBLE = 1e-14
+_Z95 = 1.96
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """Means [samples, n_obs] over trajectories and their standard errors, of the same shape."""
+    """Means [samples, n_obs] over trajectories and their standard errors, of the same shape; see `standard_error`."""
 
     mean: Array
     standard_error: Array
 
 
-@dataclass(frozen=True)
-class _Step:
-    """A channel on one or two axes of the state: Kraus operators [K, d, d] and their products K^dagger K."""
-
-    axes: tuple[int, ...]
-    kraus: Array
-    squares: Array
-
-
 def trajectory_expectations(
-    program: Program, inputs: ArrayLike | None = None, *, trajectories: int, seed: int, max_qubits: int = MAX_QUBITS
+    program: Program,
+    inputs: ArrayLike | None = None,
+    *,
+    trajectories: int,
+    seed: int,
+    max_qubits: int = MAX_QUBITS,
+    dtype: Any = np.float64,
+    engine: Literal["numpy", "torch"] = "numpy",
+    device: str = "cpu",
 ) -> Sampled:
-    """Measured <Z> [samples, n_obs], estimated from `trajectories` (2 or more) a sample; readout error included.
+    """Measured <Z> [samples, n_obs], estimated from `trajectories` a sample; readout error included.
 
-    The same seed gives the same numbers. InputError as `noisy_expectations`, here beyond `max_qubits`.
+    Where the light cones of all readouts together are too large, readouts are simulated in groups whose cones fit, so
+    that a shallow circuit may have any number of qubits. The same seed gives the same trajectories on every engine.
+
+    Args:
+        trajectories: 2 or more.
+        max_qubits: the largest light cone of a group; memory doubles with every one.
+        dtype: float64 for states of complex128, float32 for complex64, half the memory. The results are float64.
+        engine: "numpy", or "torch" on `device`.
+
+    Raises:
+        InputError: as `noisy_expectations`, here where the light cone of a single readout exceeds `max_qubits`.
     """
     if trajectories < 2:
         raise InputError(f"expected 2 trajectories or more (one has no standard error), got {trajectories}")
+    kinds = {np.dtype(np.float64): np.complex128, np.dtype(np.float32): np.complex64}
+    if np.dtype(dtype) not in kinds:
+        raise InputError(f"expected dtype float64 or float32, got {np.dtype(dtype)}")
+    if engine not in ("numpy", "torch"):
+        raise InputError(f"expected an engine of numpy, torch, got {engine!r}")
     data = check_inputs([program], inputs)
-    steps, cone = _steps(program)
-    if len(cone) > max_qubits:
-        raise InputError(
-            f"the light cone of the readout has {len(cone)} qubits, more than max_qubits={max_qubits}: a state would "
-            f"take {2 ** len(cone) * 16 / 2**20:,.0f} MiB"
-        )
+    rows, matrices = _rows(program)
+    groups = _groups(program, rows, max_qubits)
     vectors = EncodedBatch([program], data, np.dtype(np.float64), with_numba=False).vectors(0)
-    starts = {cone.index(q): v for q, v in zip(program.encoder.qubits, vectors, strict=True) if q in cone}
-    reads = [cone.index(qubit) for qubit in program.read]
-    mean, error = (np.empty((len(data), len(reads))) for _ in range(2))
-    for sample in range(len(data)):
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(sample,)))
-        found = []
-        left = trajectories
-        while left:
-            count = min(left, max(1, _CHUNK // 2 ** len(cone)))
-            state = _initial(count, len(cone), {axis: vector[:, sample] for axis, vector in starts.items()}, rng)
-            for step in steps:
-                state = _jump(state, step, rng)
-            found.append(_measured_z(state, reads))
-            left -= count
-        values = program.readout[:, 0] + program.readout[:, 1] * np.concatenate(found)
-        mean[sample] = values.mean(axis=0)
-        error[sample] = values.std(axis=0, ddof=1) / np.sqrt(trajectories)
+    encoded = dict(zip(program.encoder.qubits, vectors, strict=True))
+    mean, error = (np.empty((len(data), len(program.read))) for _ in range(2))
+    for number, (columns, cone) in enumerate(groups):
+        order = sorted(cone)
+        kept, _ = _light_cone(rows, [program.read[column] for column in columns])
+        steps = _steps([rows[index] for index in kept], [matrices[index] for index in kept], order)
+        reads = [order.index(program.read[column]) for column in columns]
+        identity, z = program.readout[columns].T
+        for sample in range(len(data)):
+            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(sample, number)))
+            starts = {order.index(qubit): array[:, sample] for qubit, array in encoded.items() if qubit in cone}
+            needed = draws(steps, starts)
+            uniform = rng.random((needed, trajectories if needed else 1))
+            size = max(1, _CHUNK // 2 ** len(order))
+            found = np.concatenate(
+                [
+                    walked(
+                        steps,
+                        starts,
+                        len(order),
+                        reads,
+                        uniform[:, begin : begin + size],
+                        kinds[np.dtype(dtype)],
+                        device if engine == "torch" else None,
+                    )
+                    for begin in range(0, uniform.shape[1], size)
+                ]
+            )
+            values = identity + z * found
+            mean[sample, columns] = values.mean(axis=0)
+            # Without anything to draw one trajectory is the exact answer.
+            error[sample, columns] = standard_error(values, identity - abs(z), identity + abs(z)) if needed else 0.0
     return Sampled(mean, error)
 
 
-def _steps(program: Program) -> tuple[list[_Step], list[int]]:
-    """The channels inside the light cone, one-qubit rows in a run merged, and the cone's qubits."""
+def standard_error(values: Array, low: Array, high: Array) -> Array:
+    """The standard error [n_obs] of the means of values [n, n_obs] that lie between `low` and `high`.
+
+    An error that none of n trajectories saw leaves no spread, yet may happen up to 4 times in n (Wilson's interval, z =
+    1.96, for none of n). So beside s / sqrt(n) stands z r / n, where r is the way from the mean to the farther bound:
+    mean +- 1.96 standard errors then holds an event's true share in at least 94 % of all cases, however rare it is (n
+    of 100 or more; without it, in next to none), and for common events the term vanishes as 1 / n.
+    """
+    n = len(values)
+    mean = values.mean(axis=0)
+    reach = np.maximum(high - mean, mean - low)
+    result: Array = np.sqrt(values.var(axis=0, ddof=1) / n + (_Z95 * reach / n) ** 2)
+    return result
+
+
+def _rows(program: Program) -> tuple[list[list[int]], list[Array]]:
+    """The qubits and the noisy PTM of every row of the body."""
     from coevo.kernels.pauli_transfer import row_matrices
 
     table = program.device.channels
     rows, singles, doubles = with_own_matrices(program, program.body.rows, table.singles, table.doubles)
     matrices = row_matrices(rows, program.body.angles, singles, doubles, SINGLE_BASIS, DOUBLE_BASIS)
-    cone, kept = set(program.read), []
-    for position in range(len(rows) - 1, -1, -1):
-        places = [qubit for qubit in rows[position, :2].tolist() if qubit >= 0]
-        if not cone.isdisjoint(places):
-            cone.update(places)
-            kept.append((places, matrices[position]))
-    order = sorted(cone)
+    return [[qubit for qubit in pair if qubit >= 0] for pair in rows[:, :2].tolist()], matrices
+
+
+def _light_cone(rows: Sequence[Sequence[int]], reads: Sequence[int]) -> tuple[list[int], set[int]]:
+    """The rows that can influence the readouts, in order, and their qubits."""
+    cone, kept = set(reads), []
+    for index in range(len(rows) - 1, -1, -1):
+        if not cone.isdisjoint(rows[index]):
+            cone.update(rows[index])
+            kept.append(index)
+    return kept[::-1], cone
+
+
+def _groups(program: Program, rows: Sequence[Sequence[int]], max_qubits: int) -> list[tuple[list[int], set[int]]]:
+    """(columns of the readouts, their joint light cone), every cone within the limit: all readouts together if they
+    fit, else each in the first group that it fits into."""
+    groups: list[tuple[list[int], set[int]]] = []
+    for column, qubit in enumerate(program.read):
+        _, cone = _light_cone(rows, [qubit])
+        if len(cone) > max_qubits:
+            raise InputError(
+                f"the light cone of the readout of qubit {qubit} has {len(cone)} qubits, more than "
+                f"max_qubits={max_qubits}: a state would take {2 ** len(cone) * 16 / 2**20:,.0f} MiB"
+            )
+        for columns, joint in groups:
+            if len(joint | cone) <= max_qubits:
+                columns.append(column)
+                joint |= cone
+                break
+        else:
+            groups.append(([column], cone))
+    return groups
+
+
+def _steps(places: Sequence[Sequence[int]], matrices: Sequence[Array], order: list[int]) -> list[Step]:
+    """The channels of rows, one-qubit rows merged into the next two-qubit row."""
     pending: dict[int, Array] = {}
     steps = []
-    for places, matrix in reversed(kept):
-        if len(places) == 1:
-            pending[places[0]] = matrix @ pending.get(places[0], np.eye(4))
+    for qubits, matrix in zip(places, matrices, strict=True):
+        if len(qubits) == 1:
+            pending[qubits[0]] = matrix @ pending.get(qubits[0], np.eye(4))
             continue
-        steps += [_step([qubit], pending.pop(qubit), order) for qubit in places if qubit in pending]
-        steps.append(_step(places, matrix, order))
-    steps += [_step([qubit], matrix, order) for qubit, matrix in pending.items()]
-    return steps, order
-
-
-def _step(qubits: list[int], matrix: Array, order: list[int]) -> _Step:
-    kraus = kraus_operators(matrix)
-    return _Step(tuple(order.index(qubit) for qubit in qubits), kraus, kraus.conj().transpose(0, 2, 1) @ kraus)
-
-
-def kraus_operators(matrix: Array) -> Array:
-    """Kraus operators [K, d, d] of a channel's PTM [d^2, d^2], from the eigenvectors of its Choi matrix; the first
-    qubit is the most significant, as in the PTM."""
-    dim = round(np.sqrt(len(matrix)))
-    paulis = pauli_strings(dim.bit_length() - 1)
-    # E(|k><l|) = 1/d sum_ij R_ij (P_j)_lk P_i
-    image = np.einsum("ij,jlk,iab->akbl", matrix, paulis, paulis, optimize=True) / dim
-    values, vectors = np.linalg.eigh(image.reshape(dim**2, dim**2))
-    kept = values > _NEGLIGIBLE
-    kraus: Array = (np.sqrt(values[kept]) * vectors[:, kept]).T.reshape(-1, dim, dim)
-    return kraus
-
-
-def _initial(count: int, n: int, vectors: dict[int, Array], rng: np.random.Generator) -> Array:
-    """[count] + [2] * n: a mixed qubit is one of the two ends of its Bloch axis, drawn by weight."""
-    state = np.ones((count, 1), complex)
-    for axis in range(n):
-        qubit = np.zeros((count, 2), complex)
-        qubit[:, 0] = 1
-        if axis in vectors:
-            x, y, z = vectors[axis][1:]
-            ends = _ends(float(x), float(y), float(z))
-            length = min(1.0, float(np.sqrt(x * x + y * y + z * z)))
-            qubit = ends[(rng.random(count) >= (1 + length) / 2).astype(int)]
-        state = (state[:, :, None] * qubit[:, None, :]).reshape(count, -1)
-    return state.reshape([count] + [2] * n)
-
-
-def _ends(x: float, y: float, z: float) -> Array:
-    """The two pure states [2, 2] along and against a Bloch vector."""
-    theta, phi = np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)
-    cosine, sine, phase = np.cos(theta / 2), np.sin(theta / 2), np.exp(1j * phi)
-    return np.array([[cosine, phase * sine], [-sine, phase * cosine]])
-
-
-def _jump(state: Array, step: _Step, rng: np.random.Generator) -> Array:
-    """Every trajectory after one Kraus operator, drawn by its probability, normalised."""
-    axes = [axis + 1 for axis in step.axes]
-    moved = np.moveaxis(state, axes, range(1, 1 + len(axes)))
-    shape = moved.shape
-    flat = moved.reshape(len(state), step.kraus.shape[1], -1)
-    if len(step.kraus) == 1:
-        after = step.kraus[0] @ flat
-    else:
-        reduced = flat @ flat.conj().transpose(0, 2, 1)
-        chances = np.einsum("kij,tji->tk", step.squares, reduced).real.clip(min=0)
-        total = np.cumsum(chances, axis=1)
-        drawn = (rng.random(len(state))[:, None] * total[:, -1:] >= total).sum(axis=1).clip(max=len(step.kraus) - 1)
-        after = step.kraus[drawn] @ flat
-        after /= np.sqrt(np.take_along_axis(chances, drawn[:, None], 1))[:, :, None]
-    return np.moveaxis(after.reshape(shape), range(1, 1 + len(axes)), axes)
-
-
-def _measured_z(state: Array, reads: list[int]) -> Array:
-    """<Z> [trajectories, n_obs]."""
-    chance = np.abs(state) ** 2
-    columns = []
-    for axis in reads:
-        sums = chance.sum(axis=tuple(other for other in range(1, state.ndim) if other != axis + 1))
-        columns.append(sums[:, 0] - sums[:, 1])
-    return np.stack(columns, axis=1)
+        first, second = (pending.pop(qubit, np.eye(4)) for qubit in qubits)
+        steps.append(step_of([order.index(qubit) for qubit in qubits], matrix @ np.kron(first, second)))
+    return steps + [step_of([order.index(qubit)], matrix) for qubit, matrix in pending.items()]

@@ -18,7 +18,8 @@ from coevo.cost_models.circuit_noise import (
     success_rate,
     trajectory_expectations,
 )
-from coevo.cost_models.circuit_noise.trajectories import kraus_operators
+from coevo.cost_models.circuit_noise.jumps import kraus_operators
+from coevo.cost_models.circuit_noise.trajectories import standard_error
 from coevo.errors import InputError
 from coevo.hardware.quantum.channels import average_infidelity, relaxation
 
@@ -82,6 +83,104 @@ def test_trajectories_reach_where_operators_do_not(device_named):
         trajectory_expectations(program, trajectories=4, seed=0, max_qubits=11)
     with pytest.raises(InputError, match="2 trajectories or more"):
         trajectory_expectations(program, trajectories=1, seed=0)
+
+
+@pytest.mark.parametrize("n", [100, 1000])
+def test_the_standard_error_is_honest_for_rare_events(n):
+    """Of n outcomes +1 or -1: mean +- 1.96 standard errors holds the truth in 94 % of all cases at any share, by the
+    binomial distribution itself."""
+    stats = pytest.importorskip("scipy.stats")
+    counts = np.arange(n + 1)
+    values = 1 - 2 * (np.arange(n)[:, None] < counts[None])  # column k: k outcomes of -1
+    mean, bound = values.mean(axis=0), np.ones(n + 1)
+    error = standard_error(values, -bound, bound)
+    plain = values.std(axis=0, ddof=1) / np.sqrt(n)
+    for share in np.geomspace(1e-4 / n, 0.5, 400):
+        chance, truth = stats.binom.pmf(counts, n, share), 1 - 2 * share
+        assert chance[np.abs(mean - truth) <= 1.96 * error].sum() > 0.94
+        if share < 0.1 / n:  # nothing seen, no spread: the usual error is wrong almost always
+            assert chance[np.abs(mean - truth) <= 1.96 * plain].sum() < 0.1
+    common = counts == n // 2
+    np.testing.assert_allclose(error[common], plain[common], rtol=3 / np.sqrt(n))
+
+
+def test_errors_too_rare_to_be_drawn_stay_within_the_standard_error(quito):
+    circuit = QuantumCircuit(5)
+    circuit.x(0)
+    circuit.x(0)
+    program = read_program(circuit, quito.scaled(0.1), [0])
+    exact = noisy_expectations([program], engine="torch")[0, 0]
+    found = [trajectory_expectations(program, trajectories=20, seed=seed) for seed in range(40)]
+    assert len({float(each.mean[0, 0]) for each in found}) < 5  # 20 trajectories hardly ever see an error of 1e-4
+    inside = [abs(each.mean - exact)[0, 0] <= 1.96 * each.standard_error[0, 0] for each in found]
+    assert np.mean(inside) >= 0.94
+
+
+def test_without_noise_one_trajectory_is_exact(quito):
+    circuit = QuantumCircuit(5)
+    circuit.sx(0)
+    circuit.rz(0.4, 0)
+    circuit.sx(0)
+    circuit.cx(0, 1)
+    program = read_program(circuit, quito.scaled(0), [1, 0])
+    found = trajectory_expectations(program, trajectories=2, seed=0)
+    np.testing.assert_allclose(found.mean, noisy_expectations([program], engine="torch")[0], rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(found.standard_error, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_tensors_walk_the_same_trajectories(dtype, quito, random_circuit):
+    pytest.importorskip("torch")
+    circuit, active = random_circuit(quito, 4, 30, np.random.default_rng(9))
+    program = read_program(circuit, quito, active)
+    options = {"trajectories": 50, "seed": 3}
+    plain = trajectory_expectations(program, **options)
+    found = trajectory_expectations(program, engine="torch", dtype=dtype, **options)
+    tolerance = 1e-12 if dtype == np.float64 else 1e-4
+    np.testing.assert_allclose(found.mean, plain.mean, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(found.standard_error, plain.standard_error, rtol=0, atol=tolerance)
+
+
+def test_a_chunk_of_trajectories_at_a_time_changes_nothing(quito, random_circuit, monkeypatch):
+    from coevo.cost_models.circuit_noise import trajectories as module
+
+    circuit, active = random_circuit(quito, 4, 30, np.random.default_rng(9))
+    program = read_program(circuit, quito, active)
+    whole = trajectory_expectations(program, trajectories=50, seed=3)
+    monkeypatch.setattr(module, "_CHUNK", 16 * 7)
+    parts = trajectory_expectations(program, trajectories=50, seed=3)
+    np.testing.assert_allclose(parts.mean, whole.mean, rtol=0, atol=1e-13)
+
+
+def test_readouts_with_small_cones_of_a_wide_circuit(device_named):
+    """27 qubits in one layer of couplings: no state holds them together, each readout sees two to four."""
+    device = device_named("FakeMontrealV2")
+    circuit = QuantumCircuit(27)
+    for qubit in range(27):
+        circuit.sx(qubit)
+        circuit.rz(0.1 * qubit, qubit)
+        circuit.sx(qubit)
+    used = set()
+    for a, b in device.edges:
+        if not {a, b} & used:
+            circuit.cx(a, b) if (a, b) in device.target["cx"] else circuit.cx(b, a)
+            used |= {a, b}
+    program = read_program(circuit, device, range(27))
+    found = trajectory_expectations(program, trajectories=300, seed=0, max_qubits=6)
+    exact = np.array(
+        [noisy_expectations([read_program(circuit, device, [qubit])], engine="torch")[0, 0, 0] for qubit in range(27)]
+    )
+    assert (np.abs(found.mean[0] - exact) < 4 * found.standard_error[0]).all()
+    with pytest.raises(InputError, match=r"readout of qubit \d+ has 2 qubits, more than max_qubits=1"):
+        trajectory_expectations(program, trajectories=2, seed=0, max_qubits=1)
+
+
+def test_wrong_trajectory_options_are_refused(quito):
+    program = read_program(QuantumCircuit(5), quito, [0])
+    with pytest.raises(InputError, match="dtype float64 or float32, got int64"):
+        trajectory_expectations(program, trajectories=2, seed=0, dtype=np.int64)
+    with pytest.raises(InputError, match="an engine of numpy, torch, got 'fast'"):
+        trajectory_expectations(program, trajectories=2, seed=0, engine="fast")
 
 
 def test_the_artifacts_success_rate_multiplies_gate_errors_alone(quito):

@@ -79,14 +79,18 @@ def check_options(dtype: Any, engine: str, threads: int) -> Any:
     return kind
 
 
-def judged(states: EncodedBatch, count: int, sweep: Callable[[int, int], Array], threads: int) -> Array:
+Swept = tuple[Array, list[int]]
+"""Operators [n_obs, 4^m] over m of a program's encoded qubits, and which of them (places in `encoder.qubits`)."""
+
+
+def judged(states: EncodedBatch, count: int, sweep: Callable[[int, int], Swept], threads: int) -> Array:
     """Expectation values [programs, samples, n_obs]. `sweep` (program's index, threads for it) gives its operators.
     Programs are spread over the threads, and a single one has them all."""
     found: list[Any] = [None] * count
     inner = threads if count == 1 else 1
 
     def judge(index: int) -> None:
-        found[index] = states.meet(index, sweep(index, inner))
+        found[index] = states.meet(index, *sweep(index, inner))
 
     spread(judge, count, 1 if count == 1 else threads)
     return np.array(found, states.kind)
@@ -146,8 +150,8 @@ def with_own_matrices(
     return rows, np.array(stacks[0]).reshape(-1, 4, 4), np.array(stacks[1]).reshape(-1, 16, 16)
 
 
-def swept(program: Program, tables: Tables, max_qubits: int, threads: int = 1) -> Array:
-    """Coefficients [n_obs, 4^m] of a program's readouts over its m encoded qubits; other qubits are |0>."""
+def swept(program: Program, tables: Tables, max_qubits: int, threads: int = 1) -> Swept:
+    """A program's readouts over its encoded qubits; other qubits are |0>."""
     read = np.array(program.read)
 
     def starts(position: Array, tails: Array) -> tuple[Array, Array]:
@@ -165,8 +169,8 @@ def swept_operators(
     tables: Tables,
     max_qubits: int,
     threads: int = 1,
-) -> Array:
-    """Coefficients [n_obs, 4^m] of operators on the `touched` physical qubits, over the m encoded qubits.
+) -> Swept:
+    """Operators on the `touched` physical qubits, over the encoded qubits inside their light cone.
 
     `starts` is given where each physical qubit stands in the light cone, and the matrices of the rows after each cone
     qubit's last block; it gives the operators as the kernel `pull_back` takes them: (supports, starts).
@@ -181,10 +185,10 @@ def swept_operators(
     if size > max_qubits:
         raise too_large(program, size, max_qubits)
     columns = np.full(size, -1, np.int32)
-    for digit, qubit in enumerate(program.encoder.qubits):
-        if position[qubit] >= 0:
-            columns[position[qubit]] = digit
-    encoded = len(program.encoder.qubits)
+    inside = [place for place, qubit in enumerate(program.encoder.qubits) if position[qubit] >= 0]
+    for digit, place in enumerate(inside):
+        columns[position[program.encoder.qubits[place]]] = digit
+    encoded = len(inside)
     supports, begin = starts(position, tails)
     supports, begin = supports.astype(np.int32), begin.astype(singles.dtype)
     out = np.empty((len(supports), 4**encoded), singles.dtype)
@@ -200,7 +204,7 @@ def swept_operators(
         pull_back(pairs, blocks, supports, begin, columns, encoded, out)
     else:
         spread(pull, threads, threads)
-    return out
+    return out, inside
 
 
 def too_large(program: Program, size: int, max_qubits: int) -> InputError:
@@ -237,9 +241,10 @@ class EncodedBatch:
         """For each encoded qubit of a program its Pauli vectors [4, samples]."""
         return [self._vectors[name] for name in self._names[index]]
 
-    def meet(self, index: int, coefficients: Array) -> Array:
-        """Expectation values [samples, n_obs] of operators [n_obs, 4^m] in a program's samples."""
-        return meet(coefficients, self.vectors(index), self.samples)
+    def meet(self, index: int, coefficients: Array, places: Sequence[int]) -> Array:
+        """Expectation values [samples, n_obs] of operators [n_obs, 4^m] on m encoded qubits in a program's samples."""
+        vectors = self.vectors(index)
+        return meet(coefficients, [vectors[place] for place in places], self.samples)
 
     def _encode(self, encoder: Encoder, part: Rows) -> Array:
         first, steps, offsets, terms = merged_steps(encoder, part)

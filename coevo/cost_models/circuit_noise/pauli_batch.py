@@ -13,6 +13,7 @@ from coevo.cost_models.circuit_noise.batch import (
     Array,
     EncodedBatch,
     Engine,
+    Swept,
     Tables,
     check_inputs,
     check_options,
@@ -111,8 +112,8 @@ def outcome_probabilities(programs: Sequence[Program], inputs: ArrayLike | None 
 
 def swept_sums(
     program: Program, sums: PauliSums, operators: Sequence[Array], tables: Tables, max_qubits: int, threads: int = 1
-) -> Array:
-    """Coefficients [n_obs, 4^m] of Pauli sums, given as tensors over their own supports."""
+) -> Swept:
+    """A program's Pauli sums, given as tensors over their own supports."""
     touched = sums.touched
     read = np.array(program.read)
     measured = dict(zip(touched, sums.measured(program, touched), strict=True))

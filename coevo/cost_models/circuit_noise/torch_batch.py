@@ -48,13 +48,17 @@ def _judged(
     import torch
 
     from coevo.cost_models.circuit_noise.batch import too_large
-    from coevo.kernels.pauli_transfer.plan import plan
+    from coevo.kernels.pauli_transfer.plan import light_cone, plan
     from coevo.kernels.pauli_transfer.torch_sweep import meet_batch, pull_back_batch
 
-    # A program with fewer encoded qubits than another has some of its |0> digits counted as encoded.
-    most = max(len(program.encoder.qubits) for program in programs)
     rows, singles, doubles = _common(programs)
-    made, sizes = plan(rows, read, [program.encoder.qubits for program in programs])
+    encoded = []
+    for own, qubits, program in zip(rows, read, programs, strict=True):
+        cone = light_cone(own, qubits)[1]
+        encoded.append([qubit for qubit in program.encoder.qubits if qubit in cone])
+    # A program with fewer encoded qubits than another has some of its |0> digits counted as encoded.
+    most = max(map(len, encoded))
+    made, sizes = plan(rows, read, encoded)
     for program, size in zip(programs, sizes, strict=True):
         if size > max_qubits:
             raise too_large(program, size, max_qubits)
@@ -73,9 +77,10 @@ def _judged(
     )
     vectors = np.empty((len(programs), most, 4, states.samples), kind)
     vectors[:] = ZERO_STATE[:, None]
-    for index in range(len(programs)):
-        for place, array in enumerate(states.vectors(index)):
-            vectors[index, place] = array
+    for index, (program, qubits) in enumerate(zip(programs, encoded, strict=True)):
+        own_vectors = dict(zip(program.encoder.qubits, states.vectors(index), strict=True))
+        for place, qubit in enumerate(qubits):
+            vectors[index, place] = own_vectors[qubit]
     result: NDArray[Any] = meet_batch(coefficients, torch.as_tensor(vectors, device=device)).cpu().numpy()
     return result
 

@@ -58,7 +58,7 @@ class NoiseAwareCircuit:
         *,
         observables: PauliSums | None = None,
     ):
-        from coevo.kernels.pauli_transfer.plan import plan
+        from coevo.kernels.pauli_transfer.plan import light_cone, plan
 
         kind = np.dtype(dtype)
         if kind not in (np.dtype(np.float64), np.dtype(np.float32)):
@@ -80,12 +80,14 @@ class NoiseAwareCircuit:
         self._rows, singles, doubles = with_own_matrices(program, program.body.rows, table.singles, table.doubles)
         self._matrices = (singles.astype(kind), doubles.astype(kind))
         self._bases = (SINGLE_BASIS.astype(kind), DOUBLE_BASIS.astype(kind))
-        encoded = program.encoder.qubits
+        cone = light_cone(self._rows, self._end.qubits)[1]
+        encoded = [qubit for qubit in program.encoder.qubits if qubit in cone]
         self._plan, sizes = plan([self._rows], [self._end.qubits], [encoded])
         if max(sizes[0], self._plan.width) > max(2, max_qubits):
             raise too_large(program, self._plan.width, max_qubits)
         self._encoded = len(encoded)
-        vectors = EncodedBatch([program], data, kind).vectors(0)
+        prepared = dict(zip(program.encoder.qubits, EncodedBatch([program], data, kind).vectors(0), strict=True))
+        vectors = [prepared[qubit] for qubit in encoded]
         half = self._encoded // 2
         self.samples = len(data)
         self._left = np.ascontiguousarray(products(vectors[:half], self.samples), dtype=kind)

@@ -19,6 +19,8 @@ from coevo.cost_models.circuit_noise.jumps import Step, draws, step_of, walked
 from coevo.cost_models.circuit_noise.program import Program
 from coevo.errors import InputError
 from coevo.hardware.quantum.table import DOUBLE_BASIS, SINGLE_BASIS
+from coevo.kernels.pauli_transfer import row_matrices
+from coevo.kernels.pauli_transfer.plan import light_cone
 
 MAX_QUBITS = 22
 """Default limit on the light cone: a state of 22 qubits takes 64 MiB, and a step works on three copies."""
@@ -76,8 +78,8 @@ def trajectory_expectations(
     mean, error = (np.empty((len(data), len(program.read))) for _ in range(2))
     for number, (columns, cone) in enumerate(groups):
         order = sorted(cone)
-        kept, _ = _light_cone(rows, [program.read[column] for column in columns])
-        steps = _steps([rows[index] for index in kept], [matrices[index] for index in kept], order)
+        kept, _ = light_cone(rows, [program.read[column] for column in columns])
+        steps = _steps(rows[kept, :2], [matrices[index] for index in kept], order)
         reads = [order.index(program.read[column]) for column in columns]
         identity, z = program.readout[columns].T
         for sample in range(len(data)):
@@ -122,32 +124,19 @@ def standard_error(values: Array, low: Array, high: Array) -> Array:
     return result
 
 
-def _rows(program: Program) -> tuple[list[list[int]], list[Array]]:
-    """The qubits and the noisy PTM of every row of the body."""
-    from coevo.kernels.pauli_transfer import row_matrices
-
+def _rows(program: Program) -> tuple[NDArray[np.int32], list[Array]]:
+    """The rows of the body and their noisy PTMs."""
     table = program.device.channels
     rows, singles, doubles = with_own_matrices(program, program.body.rows, table.singles, table.doubles)
-    matrices = row_matrices(rows, program.body.angles, singles, doubles, SINGLE_BASIS, DOUBLE_BASIS)
-    return [[qubit for qubit in pair if qubit >= 0] for pair in rows[:, :2].tolist()], matrices
+    return rows, row_matrices(rows, program.body.angles, singles, doubles, SINGLE_BASIS, DOUBLE_BASIS)
 
 
-def _light_cone(rows: Sequence[Sequence[int]], reads: Sequence[int]) -> tuple[list[int], set[int]]:
-    """The rows that can influence the readouts, in order, and their qubits."""
-    cone, kept = set(reads), []
-    for index in range(len(rows) - 1, -1, -1):
-        if not cone.isdisjoint(rows[index]):
-            cone.update(rows[index])
-            kept.append(index)
-    return kept[::-1], cone
-
-
-def _groups(program: Program, rows: Sequence[Sequence[int]], max_qubits: int) -> list[tuple[list[int], set[int]]]:
+def _groups(program: Program, rows: NDArray[np.int32], max_qubits: int) -> list[tuple[list[int], set[int]]]:
     """(columns of the readouts, their joint light cone), every cone within the limit: all readouts together if they
     fit, else each in the first group that it fits into."""
     groups: list[tuple[list[int], set[int]]] = []
     for column, qubit in enumerate(program.read):
-        _, cone = _light_cone(rows, [qubit])
+        _, cone = light_cone(rows, [qubit])
         if len(cone) > max_qubits:
             raise InputError(
                 f"the light cone of the readout of qubit {qubit} has {len(cone)} qubits, more than "
@@ -163,14 +152,14 @@ def _groups(program: Program, rows: Sequence[Sequence[int]], max_qubits: int) ->
     return groups
 
 
-def _steps(places: Sequence[Sequence[int]], matrices: Sequence[Array], order: list[int]) -> list[Step]:
+def _steps(pairs: NDArray[np.int32], matrices: Sequence[Array], order: list[int]) -> list[Step]:
     """The channels of rows, one-qubit rows merged into the next two-qubit row."""
     pending: dict[int, Array] = {}
     steps = []
-    for qubits, matrix in zip(places, matrices, strict=True):
-        if len(qubits) == 1:
-            pending[qubits[0]] = matrix @ pending.get(qubits[0], np.eye(4))
+    for (first, second), matrix in zip(pairs.tolist(), matrices, strict=True):
+        if second < 0:
+            pending[first] = matrix @ pending.get(first, np.eye(4))
             continue
-        first, second = (pending.pop(qubit, np.eye(4)) for qubit in qubits)
-        steps.append(step_of([order.index(qubit) for qubit in qubits], matrix @ np.kron(first, second)))
+        before = np.kron(pending.pop(first, np.eye(4)), pending.pop(second, np.eye(4)))
+        steps.append(step_of([order.index(first), order.index(second)], matrix @ before))
     return steps + [step_of([order.index(qubit)], matrix) for qubit, matrix in pending.items()]

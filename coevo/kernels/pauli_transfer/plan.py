@@ -42,24 +42,30 @@ class Plan:
     order: Integers
 
 
+def light_cone(rows: NDArray[np.int32], read: Sequence[int]) -> tuple[list[int], set[int]]:
+    """The rows [G, 4] that can influence the read qubits, in order, and the qubits that they and these act on."""
+    cone, kept = set(read), []
+    listed = rows[:, :2].tolist()
+    for index in range(len(listed) - 1, -1, -1):
+        first, second = listed[index]
+        if first in cone or (second >= 0 and second in cone):
+            kept.append(index)
+            cone.add(first)
+            if second >= 0:
+                cone.add(second)
+    return kept[::-1], cone
+
+
 def plan(
     rows: Sequence[NDArray[np.int32]], read: Sequence[Sequence[int]], encoded: Sequence[Sequence[int]]
 ) -> tuple[Plan, list[int]]:
     """The plan of a batch and the size of each light cone. Row indices count through the concatenated `rows`."""
     cones, kept_rows, sizes = [], [], []
     for own, qubits, before in zip(rows, read, encoded, strict=True):
-        cone, kept = set(qubits), []
-        listed = own.tolist()
-        for index in range(len(listed) - 1, -1, -1):
-            first, second = listed[index][:2]
-            if first in cone or (second >= 0 and second in cone):
-                kept.append(index)
-                cone.add(first)
-                if second >= 0:
-                    cone.add(second)
+        kept, cone = light_cone(own, qubits)
         sizes.append(len(cone))
         cones.append(sorted(cone.union(before)))
-        kept_rows.append(kept[::-1])
+        kept_rows.append(kept)
     width = max([2, *map(len, cones)])
     singles, doubles, starts, orders = [], [], [], []
     blocks_of, pairs_of = [], []

@@ -91,6 +91,25 @@ def test_a_batch_equals_its_members_in_numpy(engine, quito, candidates):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_encoded_qubits_that_no_readout_sees_are_left_out(engine, device_named):
+    """Sixteen encoded qubits: product states of all of them would take 4^16 numbers a sample."""
+    device = device_named("FakeGuadalupeV2")
+    x = ParameterVector("y", 16)
+    circuit = QuantumCircuit(16)
+    for qubit in range(16):
+        circuit.rz(x[qubit], qubit)
+        circuit.sx(qubit)
+        circuit.rz(x[(qubit + 1) % 16], qubit)
+    circuit.cx(1, 2)
+    circuit.sx(1)
+    circuit.cx(4, 7)
+    program = read_program(circuit, device, [7, 1], inputs=x)
+    data = np.random.default_rng(0).uniform(-3, 3, (2, 16))
+    wanted = noisy_expectations([program], data, engine="reference")
+    np.testing.assert_allclose(noisy_expectations([program], data, engine=engine), wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_single_precision_is_close_and_stays_single(engine, quito, candidates):
     made, data = candidates
     programs = [read_program(body, quito, final, encoder=encoder, inputs=X) for encoder, body, final in made]

@@ -134,6 +134,14 @@ def test_the_energy_of_a_hamiltonian_falls_to_its_noisy_ground_state(quito):
     assert last == pytest.approx(exact, abs=1e-12)
 
 
+def test_encoded_qubits_that_nothing_measured_sees_are_left_out(quito):
+    program = read_program(template(((1, 3),)), quito, [3, 0], inputs=X, weights=W)
+    data, weights = np.random.default_rng(0).uniform(-3, 3, (3, 4)), np.linspace(-1, 2, 8)
+    trained = NoiseAwareCircuit(program, data, max_qubits=3)  # five qubits carry gates, four of them data
+    wanted = noisy_expectations([bind_weights(program, weights)], data, engine="reference")[0]
+    np.testing.assert_allclose(trained.values(weights), wanted, rtol=0, atol=1e-12)
+
+
 def test_sums_that_no_weight_changes_or_that_do_not_fit_are_refused(quito):
     program = problem(quito, *CASES["several readouts"])[0]
     data = np.zeros((1, 4))

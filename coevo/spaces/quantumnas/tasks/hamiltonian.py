@@ -146,7 +146,7 @@ class PauliSum:
             )
         columns = np.arange(2**self.n_qubits)
         out = np.zeros((len(columns), len(columns)), np.complex128)
-        for x, diagonal in self._flips():
+        for x, diagonal in self.flips():
             out[columns ^ x, columns] = diagonal
         return out
 
@@ -155,7 +155,7 @@ class PauliSum:
         states = self._checked(states)
         columns = np.arange(2**self.n_qubits)
         out = np.zeros(states.shape, np.complex128)
-        for x, diagonal in self._flips():
+        for x, diagonal in self.flips():
             out += (states * diagonal)[..., columns ^ x]
         return out
 
@@ -199,8 +199,8 @@ class PauliSum:
         values, starts = np.unique(x[order], return_index=True)
         return {int(v): part for v, part in zip(values, np.split(order, starts[1:]), strict=True)}
 
-    def _flips(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        """(x, diagonal [2^n]) with H|b> = sum over x of diagonal[b] |b ^ x>."""
+    def flips(self) -> Iterator[tuple[int, NDArray[Any]]]:
+        """(x, diagonal [2^n]) for each set of flipped qubits x: H|b> = sum over x of diagonal[b] |b ^ x>."""
         if len(self._by_flip) * 2**self.n_qubits <= _KEPT_ENTRIES:
             yield from self._kept_flips
         else:

@@ -1,0 +1,1 @@
+"""What circuits there are: gate sets, the SuperCircuit that holds them all, and the designs cut from it."""

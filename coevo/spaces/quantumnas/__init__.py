@@ -10,11 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from coevo.spaces.quantumnas.ansatz.design import CoDesign as CoDesign
     from coevo.spaces.quantumnas.definition import problem as problem
     from coevo.spaces.quantumnas.options import Options as Options
-    from coevo.spaces.quantumnas.space import CoDesign as CoDesign
 
-_HOMES = {"CoDesign": "space", "Options": "options", "problem": "definition"}
+_HOMES = {"CoDesign": "ansatz.design", "Options": "options", "problem": "definition"}
 
 __all__ = ["CoDesign", "Options", "problem"]
 

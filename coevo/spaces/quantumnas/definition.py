@@ -8,63 +8,77 @@ from typing import Any
 
 from coevo.search.design import Design
 from coevo.search.problem import Problem, Stage, WorkContext
-from coevo.spaces.quantumnas.data import N_QUBITS
-from coevo.spaces.quantumnas.devices import coupling_of
-from coevo.spaces.quantumnas.estimate import QuickEstimate
-from coevo.spaces.quantumnas.evaluate import NoisyAccuracy
+from coevo.spaces.quantumnas.ansatz.design import CoDesign
+from coevo.spaces.quantumnas.ansatz.space import make_space
+from coevo.spaces.quantumnas.judging.estimate import QuickEstimate
+from coevo.spaces.quantumnas.judging.evaluate import NoisyJudge, default_objectives
 from coevo.spaces.quantumnas.options import Options
-from coevo.spaces.quantumnas.space import CoDesign, make_space
-from coevo.spaces.quantumnas.threads import one_thread
+from coevo.spaces.quantumnas.setting import Setting
+from coevo.spaces.quantumnas.training.threads import one_thread
 
 
 def problem(**options: Any) -> Problem:
     """The co-search problem; keywords are the fields of `Options`.
 
     Raises pydantic's ValidationError, UnknownName for gates, data or a device that nobody offers, and InputError for
-    a device with too few qubits.
+    options that do not fit together, such as a device with too few qubits.
     """
-    read = Options(**options)
-    coupling = coupling_of(read.device, N_QUBITS)
-    space = make_space(coupling, read.max_blocks)
-    stages: tuple[Stage, ...] = (Stage("noisy", NoisyAccuracy(read)),)
-    if read.ladder:
-        stages = (Stage("estimate", QuickEstimate(read, coupling), read.ladder_share), *stages)
+    return problem_of(Setting.make(Options(**options)))
+
+
+def problem_of(setting: Setting) -> Problem:
+    """The co-search problem of a setting, whose task may be one that no option names."""
+    options = setting.options
+    space = make_space(
+        setting.template,
+        setting.coupling,
+        qubits=options.qubits,
+        fixed_layout=options.layout,
+        fixed_layers=options.layers,
+    )
+    stages: tuple[Stage, ...] = (Stage("noisy", NoisyJudge(setting)),)
+    if options.ladder:
+        stages = (Stage("estimate", QuickEstimate(setting), options.ladder_share), *stages)
 
     def prepare(context: WorkContext) -> Mapping[str, Path]:
-        from coevo.spaces.quantumnas.supercircuit import train_supercircuit
+        from coevo.spaces.quantumnas.training.supercircuit import train_supercircuit
 
+        setting.check_calibration()
         with one_thread():
-            return {"supercircuit": train_supercircuit(read, context.seed, context.folder, context.progress)}
+            trained = train_supercircuit(
+                options, setting.task, setting.template, context.seed, context.folder, context.progress
+            )
+        return {"supercircuit": trained}
 
     def export(design: Design, context: WorkContext) -> Mapping[str, float]:
-        from coevo.spaces.quantumnas.export import export_design
+        from coevo.spaces.quantumnas.export.folder import export_design
 
         with one_thread():
-            return export_design(read, space.build(design), context)
+            return export_design(setting, space.build(design), context)
 
     def verify(folder: Path) -> list[str]:
-        from coevo.spaces.quantumnas.verify import verify_folder
+        from coevo.spaces.quantumnas.export.verify import verify_folder
 
-        return verify_folder(read, folder)
+        return verify_folder(setting, folder)
 
     def draw(value: CoDesign) -> str:
-        from coevo.spaces.quantumnas.drawing import draw as draw_design
+        from coevo.spaces.quantumnas.export.drawing import draw as draw_design
 
-        return draw_design(value)
+        return draw_design(setting, value)
 
     return Problem(
         name="quantumnas",
         space=space,
         stages=stages,
-        objectives={"noisy_accuracy": "max", "two_qubit_gates": "min"},
-        options=read.model_dump(),
+        objectives=default_objectives(setting.task),
+        options=options.model_dump(),
         prepare=prepare,
         export=export,
         verify=verify,
         draw=draw,
         description=(
-            f"A variational circuit of U3 and CU3 layers and its qubit mapping, co-searched for the digits 0 to 3 of "
-            f"MNIST under the noise of {read.device} (QuantumNAS, HPCA 2022)."
+            f"A variational circuit of {setting.template.gate_set.title} and its qubit mapping, co-searched for "
+            f"{setting.task.title} under the noise of {options.device} (QuantumNAS, HPCA 2022)."
         ),
     )
 

@@ -12,15 +12,16 @@ pytest.importorskip("safetensors")
 from coevo.search.canonical import stream
 from coevo.search.evaluator import Context
 from coevo.search.problem import WorkContext
-from coevo.spaces.quantumnas import problem
+from coevo.spaces.quantumnas import Options, problem
+from coevo.spaces.quantumnas.setting import Setting
 
 SMALL = {
     "max_blocks": 3,
-    "train_images": 200,
-    "validation_images": 100,
-    "test_images": 100,
+    "train_examples": 200,
+    "validation_examples": 100,
+    "test_examples": 100,
     "supercircuit_steps": 120,
-    "supercircuit_batch_images": 64,
+    "supercircuit_batch": 64,
     "fine_tune_steps": 5,
     "scratch_steps": 60,
     "scratch_restarts": 2,
@@ -35,6 +36,11 @@ def small_options():
 @pytest.fixture(scope="session")
 def small_problem():
     return problem(**SMALL)
+
+
+@pytest.fixture(scope="session")
+def setting():
+    return Setting.make(Options(**SMALL))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
@@ -11,7 +12,7 @@ from qiskit import qpy
 from safetensors.numpy import load_file, save_file
 
 from coevo.search.problem import WorkContext
-from coevo.spaces.quantumnas import data, export
+from coevo.spaces.quantumnas.definition import problem_of
 
 FILES = {
     "circuit.qasm3",
@@ -26,15 +27,15 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def exported(small_problem, tmp_path_factory):
+def exported(small_problem, setting, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     answers = {"layout": [4, 1, 0, 3], "blocks": 2, "block0.u3": 4, "block0.cu3": 3, "block1.u3": 2, "block1.cu3": 4}
     design, steps = small_problem.space.design(answers), []
     reads = []
-    real = data.read_test_images
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "read_test_images", lambda options: (reads.append(steps[-1]), real(options))[1])
-        measured = small_problem.export(design, WorkContext(folder, 0, progress=lambda *step: steps.append(step)))
+    task = setting.task
+    watched = dataclasses.replace(task, read_test=lambda: (reads.append(steps[-1]), task.read_test())[1])
+    made = problem_of(dataclasses.replace(setting, task=watched))
+    measured = made.export(design, WorkContext(folder, 0, progress=lambda *step: steps.append(step)))
     return folder, measured, steps, reads
 
 
@@ -48,13 +49,13 @@ def test_everything_is_there(exported):
     assert {path.name for path in folder.iterdir()} == FILES
     assert {"noisy_test_accuracy", "noise_free_test_accuracy", "noisy_validation_accuracy"} <= set(measured)
     assert all(isinstance(value, float) for value in measured.values())
-    assert measured["test_images"] == 100 and measured["parameters"] == 39
+    assert measured["test_examples"] == 100 and measured["parameters"] == 39
     done, total, text = steps[-1]
     assert done == total and text == "exported"
     assert [step[0] for step in steps] == sorted(step[0] for step in steps)
 
 
-def test_the_test_images_are_read_once_after_training(exported):
+def test_the_test_examples_are_read_once_after_training(exported):
     _, _, _, reads = exported
     assert [text for _, _, text in reads] == ["testing"]
 
@@ -89,7 +90,7 @@ def test_the_last_example_is_measured_as_told_with_nothing_of_ours(exported):
     from coevo.hardware.quantum import QuantumDevice
 
     folder = exported[0]
-    example = json.loads((folder / "examples.json").read_text())["images"][-1]
+    example = json.loads((folder / "examples.json").read_text())["examples"][-1]
     circuit = qasm3.loads((folder / "isa.qasm3").read_text())
     values = {p: example["x"][int(p.name.strip("_").rpartition("_")[2])] for p in circuit.parameters}
     noise = QuantumDevice.from_name("FakeQuitoV2").noise_model
@@ -109,7 +110,7 @@ def _change_json(path, change):
 
 def _turn_an_angle(folder):
     theta = load_file(folder / "weights.safetensors")["theta"]
-    theta[0, 0] += 1e-3
+    theta[0] += 1e-3
     save_file({"theta": theta}, folder / "weights.safetensors")
 
 
@@ -121,8 +122,8 @@ def _drop_a_weight(folder):
 @pytest.mark.parametrize(
     ("tamper", "says"),
     [
-        (_turn_an_angle, "circuit.qpy: its state has fidelity|examples.json: the noise-free logits"),
-        (_drop_a_weight, r"expected theta of shape \(13, 3\), got \(12, 3\)"),
+        (_turn_an_angle, "circuit.qpy: its state has fidelity|examples.json: its noise-free values"),
+        (_drop_a_weight, r"expected theta of shape \(39,\), got \(38,\)"),
         (lambda f: shutil.copy(f / "circuit.qpy", f / "isa.qpy"), "isa.qpy: it measures"),
         (lambda f: shutil.copy(f / "isa.qasm3", f / "circuit.qasm3"), "circuit.qasm3: it measures"),
         (lambda f: (f / "isa.qpy").write_bytes(b"QISKIT\x07"), "isa.qpy: ValueError: expected QPY of version 13"),
@@ -137,14 +138,14 @@ def _drop_a_weight(folder):
             "calibration",
         ),
         (
-            lambda f: _change_json(f / "examples.json", lambda c: c["images"][4]["noisy_logits"].reverse()),
-            "examples.json: isa.qpy gives noisy logits .* away",
+            lambda f: _change_json(f / "examples.json", lambda c: c["examples"][4]["noisy_logits"].reverse()),
+            "examples.json: isa.qpy gives noisy values .* away",
         ),
         (
-            lambda f: _change_json(f / "examples.json", lambda c: c["images"][6]["noise_free_logits"].reverse()),
-            "examples.json: the noise-free logits",
+            lambda f: _change_json(f / "examples.json", lambda c: c["examples"][6]["noise_free_logits"].reverse()),
+            "examples.json: its noise-free values",
         ),
-        (lambda f: _change_json(f / "examples.json", lambda c: c["images"][0].pop("x")), "the folder cannot be read"),
+        (lambda f: _change_json(f / "examples.json", lambda c: c["examples"][0].pop("x")), "the folder cannot be read"),
     ],
 )
 def test_tampering_is_noticed(small_problem, copy, tamper, says):

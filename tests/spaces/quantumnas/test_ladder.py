@@ -17,21 +17,28 @@ from coevo.search.evaluator import Candidate, Context
 from coevo.search.problem import WorkContext
 from coevo.search.registry import load_problem, options_of
 from coevo.search.run import Run
-from coevo.spaces.quantumnas import CoDesign, problem
-from coevo.spaces.quantumnas.data import read_training_images
-from coevo.spaces.quantumnas.devices import Coupling
-from coevo.spaces.quantumnas.estimate import QuickEstimate, equally_many
-from coevo.spaces.quantumnas.options import Options
-from coevo.spaces.quantumnas.routing import RoutingEstimate
+from coevo.spaces.quantumnas import CoDesign, Options, problem
+from coevo.spaces.quantumnas.ansatz.gate_sets import GATE_SETS
+from coevo.spaces.quantumnas.ansatz.template import Template
+from coevo.spaces.quantumnas.judging.estimate import QuickEstimate, equally_many
+from coevo.spaces.quantumnas.mapping.couplings import Coupling
+from coevo.spaces.quantumnas.mapping.routing import RoutingEstimate
+from coevo.spaces.quantumnas.setting import Setting
 from coevo.testing import check_evaluator
 
 NAME = "coevo.spaces.quantumnas:problem"
 LINE = Coupling(5, ((0, 1), (1, 2), (2, 3), (3, 4)))
+TEMPLATE = Template(GATE_SETS["u3cu3"], 4, 3)
+
+
+def co_design(layout, *widths):
+    """Front shares of every layer."""
+    return CoDesign(layout, tuple(tuple(range(width)) for width in widths))
 
 
 @pytest.fixture(scope="session")
 def ladder_options(small_options):
-    return small_options | {"ladder": True, "ladder_share": 0.3, "ladder_steps": 3, "ladder_images": 40}
+    return small_options | {"ladder": True, "ladder_share": 0.3, "ladder_steps": 3, "ladder_examples": 40}
 
 
 @pytest.fixture(scope="session")
@@ -80,8 +87,7 @@ def test_the_ladder_is_off_unless_asked_for(small_problem, ladder):
         ({"ladder_share": 0.5}, "ladder_share = 0.5 has no effect without ladder = true"),
         ({"ladder": True, "ladder_share": 0.0}, "option 'ladder_share': expected.*greater than 0, got 0"),
         ({"ladder": True, "ladder_share": 1.5}, "option 'ladder_share': expected.*less than or equal to 1, got 1.5"),
-        ({"ladder": True, "ladder_images": 130}, "ladder_images = 130 cannot be shared equally by 4 classes"),
-        ({"ladder": True, "ladder_images": 1200}, "ladder_images = 1200 of 1000 train_images; lower it"),
+        ({"ladder": True, "layout": "qiskit"}, "the ladder estimates the routing of a layout"),
     ],
 )
 def test_wrong_ladders_are_refused(options, says):
@@ -99,7 +105,7 @@ def test_the_cheap_stage_keeps_the_contract_and_gives_every_metric(ladder, quick
 
 def test_an_estimate_does_not_depend_on_its_batch(quick, sampled):
     designs = sampled(6)
-    designs.append(CoDesign(designs[0].layout[::-1], designs[0].widths))  # the same circuit elsewhere
+    designs.append(CoDesign(designs[0].layout[::-1], designs[0].layers))  # the same circuit elsewhere
     together = judged(quick, designs)
     assert together[0]["noisy_accuracy"] == together[-1]["noisy_accuracy"]
     for design, metrics in zip(designs, together, strict=True):
@@ -107,36 +113,35 @@ def test_an_estimate_does_not_depend_on_its_batch(quick, sampled):
 
 
 def test_with_the_full_tuning_it_is_the_exact_stage_without_noise(small_options, prepared, sampled, evaluator):
-    options = Options(**small_options, ladder=True, ladder_steps=5, ladder_images=200)
-    full = QuickEstimate(options, LINE)
+    full = QuickEstimate(Setting.make(Options(**small_options, ladder=True, ladder_steps=5, ladder_examples=200)))
     full.setup(Context(artifacts=prepared))
     for estimate, exact in zip(judged(full, sampled(5)), judged(evaluator, sampled(5)), strict=True):
         assert estimate["noise_free_accuracy"] == pytest.approx(exact["noise_free_accuracy"], abs=0.0101)
         assert estimate["parameters"] == exact["parameters"]
 
 
-def test_it_tunes_on_equally_many_images_of_every_class(small_options):
-    training, _ = read_training_images(Options(**small_options))
-    part = equally_many(training, 40)
+def test_it_tunes_on_equally_many_examples_of_every_class(setting):
+    training, _ = setting.task.read_training()
+    part = equally_many(training, 40, 4)
     assert np.bincount(part.labels).tolist() == [10, 10, 10, 10]
     rows = {row.tobytes() for row in training.inputs}
     assert all(row.tobytes() in rows for row in part.inputs)
 
 
 def test_routing_is_estimated():
-    route = RoutingEstimate(LINE)
-    assert route(CoDesign((0, 1, 2, 3), ((4, 3),))) == (6, 2 + 3 * 6)  # each waits for the one before
+    route = RoutingEstimate(LINE, TEMPLATE)
+    assert route(co_design((0, 1, 2, 3), 4, 3)) == (6, 2 + 3 * 5)  # each waits for the one before
     # The ring closes from 3 to 0, three couplings away: two swaps.
-    assert route(CoDesign((0, 1, 2, 3), ((4, 4),)))[0] == 8 + 2 * 3
+    assert route(co_design((0, 1, 2, 3), 4, 4))[0] == 8 + 2 * 3
     # Swapped qubits stay where they are: logical 0 -> 1 walks 2 -> 1, its neighbour makes room.
-    assert route(CoDesign((2, 0, 1, 3), ((1, 1),)))[0] == 2 + 3
-    assert route(CoDesign((2, 0, 1, 3), ((1, 1), (1, 1))))[0] == 2 + 3 + 2
+    assert route(co_design((2, 0, 1, 3), 1, 1))[0] == 2 + 3
+    assert route(co_design((2, 0, 1, 3), 1, 1, 1, 1))[0] == 2 + 3 + 2
     # Past an empty qubit and two others to the far end.
-    assert route(CoDesign((0, 4, 2, 3), ((1, 1),)))[0] == 3 * 3 + 2
+    assert route(co_design((0, 4, 2, 3), 1, 1))[0] == 3 * 3 + 2
     ring = Coupling(4, ((0, 1), (1, 2), (2, 3), (0, 3)))
     assert (
-        route(CoDesign((0, 1, 2, 3), ((4, 4), (4, 4))))[0]
-        > RoutingEstimate(ring)(CoDesign((0, 1, 2, 3), ((4, 4), (4, 4))))[0]
+        route(co_design((0, 1, 2, 3), 4, 4, 4, 4))[0]
+        > RoutingEstimate(ring, TEMPLATE)(co_design((0, 1, 2, 3), 4, 4, 4, 4))[0]
         == 2 * 8
     )
 

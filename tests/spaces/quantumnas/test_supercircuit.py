@@ -10,8 +10,17 @@ import numpy as np
 import pytest
 
 from coevo.errors import CorruptRun
-from coevo.spaces.quantumnas import Options, supercircuit
-from coevo.spaces.quantumnas.supercircuit import load_supercircuit, masks_of, train_supercircuit
+from coevo.spaces.quantumnas import Options
+from coevo.spaces.quantumnas.setting import Setting
+from coevo.spaces.quantumnas.training import supercircuit
+from coevo.spaces.quantumnas.training.objectives import Objective
+from coevo.spaces.quantumnas.training.supercircuit import load_supercircuit
+from coevo.supernets import SAMPLERS
+
+
+def train_supercircuit(options, seed, folder, progress=None):
+    setting = Setting.make(options)
+    return supercircuit.train_supercircuit(options, setting.task, setting.template, seed, folder, progress)
 
 
 @pytest.fixture
@@ -19,7 +28,7 @@ def options(small_options):
     return Options(**{**small_options, "supercircuit_steps": 100})
 
 
-@pytest.mark.parametrize("sampler", ["plain", "restricted", "shrinking"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_the_same_seed_gives_the_same_bytes(sampler, options, tmp_path):
     options = options.model_copy(update={"sampler": sampler})
     files = []
@@ -78,33 +87,41 @@ def test_a_broken_file_is_told_from_a_good_one(options, tmp_path):
 
 
 def test_training_moves_only_what_was_drawn_and_lowers_the_loss(options, tmp_path):
-    from coevo.spaces.quantumnas.classifier import EncodedImages
-    from coevo.spaces.quantumnas.data import read_training_images
-
-    images = EncodedImages(read_training_images(options)[0])
+    setting = Setting.make(options)
+    template = setting.template
+    objective = Objective(setting.task, template, setting.task.read_training()[0])
     (tmp_path / "none").mkdir()
     start = load_supercircuit(
         train_supercircuit(options.model_copy(update={"supercircuit_steps": 0}), 0, tmp_path / "none")
     )
-    assert start.shape == (3, 2, 4, 3) and np.abs(start).max() <= 0.1
+    assert start.shape == (template.n_angles,) and np.abs(start).max() <= 0.1
     trained = load_supercircuit(train_supercircuit(options, 0, tmp_path))
-    before, after = (images.gradient(angles[None])[0][0] for angles in (start, trained))
+    whole = np.ones((1, len(template.gates)), np.uint8)
+    before, after = (objective.value_and_gradient(angles[None], whole)[0][0] for angles in (start, trained))
     assert after < before
 
 
-def test_masks():
-    genes = np.array([[1, 2, 4, 4, 1], [3, 4, 2, 1, 2]])  # two blocks; the first gene uses one
-    masks = masks_of(genes, 2)
-    assert masks.shape == (2, 2, 2, 4, 3)
-    assert masks[..., 0].sum(axis=-1).tolist() == [[[1, 2], [0, 0]], [[3, 4], [2, 1]]]
-    assert masks[1, 0, 0, :, 0].tolist() == [1, 1, 1, 0]
+@pytest.mark.parametrize("gates", ["zzry", "rxyz", "zxxx", "rxyzu1cu3", "ibmq", "native"])
+def test_every_gate_set_trains(gates, options, tmp_path):
+    options = options.model_copy(update={"gates": gates, "supercircuit_steps": 12, "max_blocks": 2})
+    trained = load_supercircuit(train_supercircuit(options, 0, tmp_path))
+    assert trained.shape == (Setting.make(options).template.n_angles,) and np.isfinite(trained).all()
+
+
+def test_a_ground_state_trains_a_supercircuit(tmp_path):
+    options = Options(data="h2", supercircuit_steps=150, max_blocks=2)
+    setting = Setting.make(options)
+    trained = load_supercircuit(train_supercircuit(options, 0, tmp_path))
+    objective = Objective(setting.task, setting.template, None)
+    whole = np.ones((1, len(setting.template.gates)), np.uint8)
+    assert objective.energies(trained[None], whole)[0] < -1.5
 
 
 def test_the_number_of_blas_threads_changes_nothing(tmp_path):
     """The driver's BLAS may use every core and a worker's one: the same seed must give the same bytes."""
     code = (
         "import sys; from coevo.spaces.quantumnas import problem; from coevo.search.problem import WorkContext; "
-        "from pathlib import Path; made = problem(supercircuit_steps=30, train_images=400); "
+        "from pathlib import Path; made = problem(supercircuit_steps=30, train_examples=400); "
         "made.prepare(WorkContext(Path(sys.argv[1]), 0))"
     )
     found = []

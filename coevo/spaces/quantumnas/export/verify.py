@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit, qasm3, qpy
 from qiskit.quantum_info import Statevector
 
-from coevo.cost_models.circuit_noise import encoded_states, expectations, noisy_observables
+from coevo.cost_models.circuit_noise import noisy_expectations, noisy_pauli_sums, read_program
 from coevo.errors import InputError, missing_extra
-from coevo.hardware.quantum import QuantumDevice
-from coevo.kernels.statevector import expectations_z, product_states, run_gates
-from coevo.spaces.quantumnas.data import ENCODER, N_QUBITS
-from coevo.spaces.quantumnas.options import Options
-from coevo.spaces.quantumnas.space import CoDesign
+from coevo.kernels.statevector import expectations_z, product_states, run_gates, zero_state
+from coevo.spaces.quantumnas.mapping.couplings import open_device
+from coevo.spaces.quantumnas.setting import Setting
+from coevo.spaces.quantumnas.tasks.task import Classification, GroundState
 
 TOLERANCE = 1e-10
 SHOWN = 3  # examples on which states are compared; all of them are compared by their noisy logits
@@ -25,33 +24,57 @@ _QPY_MAGIC, _QPY_OLDEST = b"QISKIT", 13
 Array = NDArray[Any]
 
 
-def verify_folder(options: Options, folder: Path) -> list[str]:
+def verify_folder(setting: Setting, folder: Path) -> list[str]:
     """What is wrong with an exported folder, one sentence a fault; an empty list is good."""
+    task, n_qubits = setting.task, setting.n_qubits
     try:
         layout = json.loads((folder / "layout.json").read_text(encoding="utf-8"))
-        examples = json.loads((folder / "examples.json").read_text(encoding="utf-8"))["images"]
+        told = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
         theta = _weights(folder / "weights.safetensors")
-        design = CoDesign(tuple(layout["initial"]), tuple((int(a), int(b)) for a, b in layout["widths"]))
-        inputs = np.array([example["x"] for example in examples])
+        layers = tuple(tuple(int(place) for place in places) for places in layout["layers"])
+        used = setting.template.used_angles(layers)
+        inputs = np.zeros((1, 0))
+        if isinstance(task, Classification):
+            inputs = np.array([example["x"] for example in told["examples"]])
         circuits = {name: _read_circuit(folder / name) for name in _CIRCUITS}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, InputError) as error:
         return [f"the folder cannot be read: {type(error).__name__}: {error}"]
-    if theta.shape != (len(design.gates), 3):
-        return [f"weights.safetensors: expected theta of shape {(len(design.gates), 3)}, got {theta.shape}"]
+    if theta.shape != used.shape:
+        return [f"weights.safetensors: expected theta of shape {used.shape}, got {theta.shape}"]
 
-    states = _states(design, theta, inputs)
+    angles = setting.template.with_constants(np.zeros(setting.template.n_angles))
+    angles[used] = theta
+    states = _states(setting, layers, angles, inputs)
     wrong = []
-    told = np.array([example["noise_free_logits"] for example in examples])
-    if np.abs(expectations_z(states) - told).max() > TOLERANCE:
-        wrong.append("examples.json: the noise-free logits are not those of weights.safetensors")
+    if np.abs(_noise_free(setting, states) - _told(setting, told, "noise_free")).max() > TOLERANCE:
+        wrong.append("examples.json: its noise-free values are not those of weights.safetensors")
+    qubits = range(n_qubits)
     for name in ("circuit.qpy", "circuit.qasm3"):
-        wrong += _differences(name, circuits[name], theta, inputs, states, range(N_QUBITS), range(N_QUBITS))
+        wrong += _differences(name, circuits[name], theta, inputs, states, qubits, qubits)
     for name in ("isa.qpy", "isa.qasm3"):
         wrong += _differences(name, circuits[name], None, inputs, states, layout["initial"], layout["final"])
     kept = circuits["isa.qpy"].layout
     if kept is None or kept.initial_index_layout(filter_ancillas=True) != layout["initial"]:
         wrong.append("isa.qpy: its layout is not the one of layout.json")
-    return wrong or _noisy_differences(options, circuits["isa.qpy"], layout, inputs, examples)
+    return wrong or _noisy_differences(setting, circuits["isa.qpy"], layout, inputs, told)
+
+
+def _told(setting: Setting, told: dict[str, Any], which: str) -> Array:
+    """Logits [examples, classes] or the energy [1] that examples.json states."""
+    if isinstance(setting.task, GroundState):
+        return np.array([told[f"{which}_energy"]])
+    return np.array([example[f"{which}_logits"] for example in told["examples"]])
+
+
+def _noise_free(setting: Setting, states: Array) -> Array:
+    """The same from states [examples, 2^n]."""
+    task = setting.task
+    if isinstance(task, GroundState):
+        matrix = task.hamiltonian.matrix()
+        energies: Array = np.array([np.vdot(state, matrix @ state).real for state in states])
+        return energies
+    logits: Array = expectations_z(states) @ task.head
+    return logits
 
 
 _CIRCUITS = ("circuit.qpy", "circuit.qasm3", "isa.qpy", "isa.qasm3")
@@ -85,10 +108,13 @@ def _read_circuit(path: Path) -> QuantumCircuit:
         raise ValueError(f"{path.name}: {type(error).__name__}: {error}") from error
 
 
-def _states(design: CoDesign, theta: Array, inputs: Array) -> Array:
-    """What the weights say [examples, 16], gate by gate."""
-    gates = [(name, qubits, tuple(row)) for (name, qubits, _), row in zip(design.gates, theta, strict=True)]
-    return run_gates(gates, product_states(inputs, ENCODER, N_QUBITS))
+def _states(setting: Setting, layers: Any, angles: Array, inputs: Array) -> Array:
+    """What the weights say [examples, 2^n], gate by gate."""
+    gates = [(name, qubits, tuple(angles[list(slots)])) for name, qubits, slots in setting.template.gates_of(layers)]
+    task = setting.task
+    if isinstance(task, GroundState):
+        return run_gates(gates, zero_state(task.n_qubits)[None])
+    return run_gates(gates, product_states(inputs, task.encoder, task.n_qubits))
 
 
 def _differences(
@@ -103,8 +129,8 @@ def _differences(
     if measured != dict(enumerate(final)):
         return [f"{name}: it measures {measured}, expected {dict(enumerate(final))} (bit: qubit)"]
     first = sorted({circuit.find_bit(qubit).index for qubit in _encoded(circuit)})
-    if first != sorted(initial):
-        return [f"{name}: its encoder acts on qubits {first}, expected {sorted(initial)}"]
+    if inputs.shape[1] and not set(first) <= set(initial):
+        return [f"{name}: its encoder acts on qubits {first}, expected some of {sorted(initial)}"]
     bare, kept = _used(circuit)
     where = [kept.index(qubit) for qubit in final]
     for x, state in zip(inputs[:SHOWN], states[:SHOWN], strict=True):
@@ -163,24 +189,23 @@ def _place(state: Array, qubits: Any, num_qubits: int) -> Array:
 
 
 def _noisy_differences(
-    options: Options, isa: QuantumCircuit, layout: dict[str, Any], inputs: Array, examples: list[dict[str, Any]]
+    setting: Setting, isa: QuantumCircuit, layout: dict[str, Any], inputs: Array, told: dict[str, Any]
 ) -> list[str]:
-    """Recomputes the noisy logits of every example from isa.qpy, cut at its barrier."""
-    device = QuantumDevice.from_name(options.device)
+    """Recomputes what isa.qpy gives under noise, for every example."""
+    device = open_device(setting.options.device)
     if device.fingerprint()["calibration_sha256"] != layout["device"]["calibration_sha256"]:
-        return [f"the calibration of {options.device} differs from the exported one, so noise was not compared"]
-    encoder, body = isa.copy_empty_like(), isa.copy_empty_like()
-    part = encoder
-    for instruction in isa.data:
-        if instruction.name == "barrier":
-            part = body
-        else:
-            part.append(instruction)
-    values = {p: inputs[:, int(p.name.strip("x[]"))] for p in encoder.parameters}
+        return [f"the calibration of {device.name} differs from the exported one, so noise was not compared"]
+    parameters = sorted(isa.parameters, key=lambda parameter: int(parameter.name.strip("x[]")))
+    columns = [int(parameter.name.strip("x[]")) for parameter in parameters]
+    task = setting.task
     try:
-        logits = expectations(noisy_observables(body, device), encoded_states(encoder, device, values))
+        program = read_program(isa, device, inputs=parameters)
+        if isinstance(task, GroundState):
+            sums = task.hamiltonian
+            found = noisy_pauli_sums([program], sums.labels, sums.coefficients[None])[0, :, 0]
+        else:
+            found = noisy_expectations([program], inputs[:, columns])[0] @ task.head
     except InputError as error:
         return [f"isa.qpy: {error}"]
-    told = np.array([example["noisy_logits"] for example in examples])
-    difference = float(np.abs(logits - told).max())
-    return [] if difference <= TOLERANCE else [f"examples.json: isa.qpy gives noisy logits {difference:.1e} away"]
+    difference = float(np.abs(found - _told(setting, told, "noisy")).max())
+    return [] if difference <= TOLERANCE else [f"examples.json: isa.qpy gives noisy values {difference:.1e} away"]

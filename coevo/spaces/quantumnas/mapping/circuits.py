@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import pi
 from typing import Any
 
 from numpy.typing import NDArray
 
 try:
     from qiskit import ClassicalRegister, QuantumCircuit
-    from qiskit.circuit import ParameterVector
+    from qiskit.circuit import Parameter, ParameterVector
     from qiskit.transpiler import PassManager, generate_preset_pass_manager
 except ImportError as error:
     from coevo.errors import missing_extra
@@ -22,54 +23,65 @@ except ImportError as error:
     raise missing_extra("qiskit", "quantum") from error
 
 from coevo.hardware.quantum import QuantumDevice
-from coevo.spaces.quantumnas.data import ENCODER, N_QUBITS
-from coevo.spaces.quantumnas.space import CoDesign
+from coevo.kernels.statevector import Rotation
 
-INPUTS = ParameterVector("x", len(ENCODER))
-"""The encoder's angles, in radians: x[p] is pixel p of the 4 x 4 image."""
+Gates = Sequence[tuple[str, tuple[int, ...], tuple[int, ...]]]
+"""(name, qubits, indices of the angles): what `Template.gates_of` gives."""
 
-
-def encoder_circuit() -> QuantumCircuit:
-    """The unbound encoder on 4 qubits."""
-    circuit = QuantumCircuit(N_QUBITS)
-    for gate, qubit, pixel in ENCODER:
-        getattr(circuit, gate)(INPUTS[pixel], qubit)
-    return circuit
+_METHODS = {"u1": "p", "u3": "u"}  # where Qiskit's method has another name than the gate
 
 
-def body_circuit(design: CoDesign, angles: Sequence[Sequence[Any]]) -> QuantumCircuit:
-    """The body on 4 qubits; `angles` holds (theta, phi, lambda) of every gate of `design.gates`, bound or not.
+class Front:
+    """An encoder: the rotations before every body, unbound.
 
-    A U3 is Qiskit's `u`, a CU3 its `cu` with gamma = 0.
+    `inputs[p]` is the Parameter x[p], in radians, of column p of the inputs. Without rotations there is no encoder,
+    and circuits start in |0...0>.
     """
-    circuit = QuantumCircuit(N_QUBITS)
-    for (name, qubits, _), (theta, phi, lam) in zip(design.gates, angles, strict=True):
-        if name == "u3":
-            circuit.u(theta, phi, lam, *qubits)
-        else:
-            circuit.cu(theta, phi, lam, 0, *qubits)
+
+    def __init__(self, rotations: Sequence[Rotation], n_qubits: int):
+        columns = 1 + max((column for _, _, column in rotations), default=-1)
+        self.n_qubits = n_qubits
+        self.inputs: list[Parameter] = list(ParameterVector("x", columns))
+        self.circuit = QuantumCircuit(n_qubits)
+        for gate, qubit, column in rotations:
+            getattr(self.circuit, gate)(self.inputs[column], qubit)
+
+
+def body_circuit(gates: Gates, n_qubits: int, angles: Sequence[Any] | NDArray[Any]) -> QuantumCircuit:
+    """The body on its logical qubits; `angles` is the template's vector, numbers or Parameters."""
+    circuit = QuantumCircuit(n_qubits)
+    for name, qubits, slots in gates:
+        add_gate(circuit, name, qubits, [angles[slot] for slot in slots])
     return circuit
 
 
-def gate_angles(design: CoDesign, angles: NDArray[Any]) -> list[list[float]]:
-    """The rows of angles [blocks, 2, 4, 3] that the design's gates use, in their order."""
-    return [[float(angle) for angle in angles[place]] for _, _, place in design.gates]
+def add_gate(circuit: QuantumCircuit, name: str, qubits: Sequence[int], angles: Sequence[Any]) -> None:
+    """A gate of `coevo.kernels.statevector` in Qiskit's words: U3 is `u`, CU3 is `cu` with gamma = 0, and the root of
+    SWAP is three rotations by pi/4 (equal up to a global phase)."""
+    if name == "cu3":
+        circuit.cu(*angles, 0, *qubits)
+    elif name == "sqrtswap":
+        circuit.rxx(pi / 4, *qubits)
+        circuit.ryy(pi / 4, *qubits)
+        circuit.rzz(pi / 4, *qubits)
+    else:
+        getattr(circuit, _METHODS.get(name, name))(*angles, *qubits)
 
 
-def logical_circuit(design: CoDesign, angles: Sequence[Sequence[Any]]) -> QuantumCircuit:
+def logical_circuit(front: Front, gates: Gates, angles: Sequence[Any]) -> QuantumCircuit:
     """Encoder | barrier | body | measurement of qubit i into bit i; the encoder's x are unbound."""
-    circuit = QuantumCircuit(N_QUBITS, N_QUBITS)
-    circuit.compose(encoder_circuit(), inplace=True)
+    circuit = QuantumCircuit(front.n_qubits, front.n_qubits)
+    circuit.compose(front.circuit, inplace=True)
     circuit.barrier()
-    circuit.compose(body_circuit(design, angles), inplace=True)
-    circuit.measure(range(N_QUBITS), range(N_QUBITS))
+    circuit.compose(body_circuit(gates, front.n_qubits, angles), inplace=True)
+    circuit.measure(range(front.n_qubits), range(front.n_qubits))
     return circuit
 
 
 @dataclass(frozen=True)
 class Mapped:
     """A body on the device. `initial[i]` and `final[i]` are logical qubit i's physical qubit before and after it:
-    routing moves qubits. `body` is bound and in the device's gates; `encoder` is unbound, on the initial qubits."""
+    routing moves qubits. `body` is in the device's gates; `encoder` is unbound, on the initial qubits."""
 
     body: QuantumCircuit
     encoder: QuantumCircuit
@@ -89,11 +101,11 @@ class Mapped:
     def whole(self) -> QuantumCircuit:
         """Encoder | barrier | body | measurement, on physical qubits: the circuit that is scored and exported."""
         circuit = self.body.copy_empty_like()
-        circuit.add_register(ClassicalRegister(N_QUBITS, "c"))
+        circuit.add_register(ClassicalRegister(len(self.initial), "c"))
         circuit.compose(self.encoder, inplace=True)
         circuit.barrier(*self.initial)
         circuit.compose(self.body, inplace=True)
-        circuit.measure(self.final, range(N_QUBITS))
+        circuit.measure(self.final, range(len(self.final)))
         return circuit
 
 
@@ -105,8 +117,9 @@ class Mapper:
     bound, because level 2 and 3 drop and merge gates by their values.
     """
 
-    def __init__(self, device: QuantumDevice, optimization_level: int, seed: int):
+    def __init__(self, device: QuantumDevice, front: Front, optimization_level: int, seed: int):
         self.device = device
+        self.front = front
         self._level = optimization_level
         self._seed = seed
         self._managers: dict[tuple[int, ...] | None, PassManager] = {}
@@ -131,5 +144,5 @@ class Mapper:
 
     def _encoder(self, layout: tuple[int, ...]) -> QuantumCircuit:
         if layout not in self._encoders:
-            self._encoders[layout] = self._manager(layout).run(encoder_circuit())
+            self._encoders[layout] = self._manager(layout).run(self.front.circuit)
         return self._encoders[layout]

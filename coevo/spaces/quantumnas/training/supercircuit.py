@@ -19,39 +19,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coevo.errors import CorruptRun, missing_extra
-from coevo.spaces.quantumnas.classifier import ANGLES, WEIGHT_DECAY, EncodedImages, MaskedAdam, learning_rate_at
-from coevo.spaces.quantumnas.data import N_QUBITS, read_training_images
+from coevo.spaces.quantumnas.ansatz.template import Template
 from coevo.spaces.quantumnas.options import Options
-from coevo.supernets import PlainSampler, RestrictedSampler, Sampler, ShrinkingSampler
+from coevo.spaces.quantumnas.tasks.task import Classification
+from coevo.spaces.quantumnas.training.adam import WEIGHT_DECAY, MaskedAdam, learning_rate_at
+from coevo.spaces.quantumnas.training.objectives import Objective, Task
+from coevo.supernets import Sampler, make_sampler
 
 FILE, CHECKPOINT = "supercircuit.safetensors", "supercircuit.checkpoint.safetensors"
 START_SPREAD = 0.1  # radians
 CHECKPOINT_EVERY_S = 2.0
 Array = NDArray[Any]
-_OTHERS_THAT_MATTER = ("gates", "data", "data_seed", "max_blocks", "sampler", "subcircuits_per_step", "train_images")
-
-
-def make_sampler(options: Options) -> Sampler:
-    """Genes are (U3 width, CU3 width) of every block, then the number of blocks."""
-    width = range(1, N_QUBITS + 1)
-    choices = [width] * (2 * options.max_blocks) + [range(1, options.max_blocks + 1)]
-    if options.sampler == "plain":
-        return PlainSampler(choices)
-    if options.sampler == "restricted":
-        return RestrictedSampler(choices)
-    return ShrinkingSampler(choices, depth=-1)
-
-
-def masks_of(genes: Array, max_blocks: int) -> NDArray[np.float32]:
-    """[genes, max_blocks, 2, 4, 3]: 1 for the angles of gates that exist; genes are int64 [genes, 2 max_blocks + 1]."""
-    widths = genes[:, :-1].reshape(-1, max_blocks, 2, 1, 1)
-    used = np.arange(max_blocks)[None, :, None, None, None] < genes[:, -1].reshape(-1, 1, 1, 1, 1)
-    exists = (np.arange(N_QUBITS)[:, None] < widths) & used
-    return np.ascontiguousarray(np.broadcast_to(exists, (len(genes), max_blocks, *ANGLES))).astype(np.float32)
+_OTHERS_THAT_MATTER = (
+    "gates", "widths", "artifact_depth", "data", "data_path", "data_seed", "max_blocks", "sampler",
+    "subcircuits_per_step", "train_examples",
+)  # fmt: skip
 
 
 def train_supercircuit(
-    options: Options, seed: int, folder: Path, progress: Callable[[float, float, str], None] | None = None
+    options: Options,
+    task: Task,
+    template: Template,
+    seed: int,
+    folder: Path,
+    progress: Callable[[float, float, str], None] | None = None,
 ) -> Path:
     """Trains in `folder`, going on from its checkpoint where there is one; returns the file of the angles.
 
@@ -64,12 +55,12 @@ def train_supercircuit(
         return final
     steps = options.supercircuit_steps
     if progress is not None:
-        progress(0, steps, "reading the images")
-    images = EncodedImages(read_training_images(options)[0])
-    sampler = make_sampler(options)
+        progress(0, steps, "reading the task")
+    objective = Objective(task, template, task.read_training()[0] if isinstance(task, Classification) else None)
+    sampler = sampler_of(options, template)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
-    start = rng.uniform(-START_SPREAD, START_SPREAD, (options.max_blocks, *ANGLES)).astype(np.float32)
-    optimizer = MaskedAdam(start, WEIGHT_DECAY)
+    start = rng.uniform(-START_SPREAD, START_SPREAD, template.n_angles).astype(np.float32)
+    optimizer = MaskedAdam(template.with_constants(start), WEIGHT_DECAY)
     genes = np.array([sampler.first()] * options.subcircuits_per_step, dtype=np.int64)
     step = 0
     if checkpoint.is_file():
@@ -79,7 +70,7 @@ def train_supercircuit(
         genes, step = stored["genes"].copy(), int(stored["step"][0])
     saved = time.monotonic()
     while step < steps:
-        genes = _train_step(options, seed, step, sampler, genes, optimizer, images)
+        genes = _train_step(options, template, seed, step, sampler, genes, optimizer, objective)
         step += 1
         if progress is not None and step % 50 == 0:
             progress(step, steps, "training the SuperCircuit")
@@ -92,32 +83,43 @@ def train_supercircuit(
 
 
 def load_supercircuit(path: Path) -> NDArray[np.float32]:
-    """The angles [max_blocks, 2, 4, 3]."""
+    """The angles [n_angles]."""
     return np.asarray(_read(path, None)["weights"], dtype=np.float32)
+
+
+def sampler_of(options: Options, template: Template) -> Sampler:
+    """The sampler that the options name, over the template's genes; a SubCircuit's size is its number of gates."""
+    return make_sampler(
+        options.sampler,
+        template.gene_choices,
+        depth=-1,
+        size=lambda gene: int(template.actives_of_genes([gene]).sum()),
+    )
 
 
 def _train_step(
     options: Options,
+    template: Template,
     seed: int,
     step: int,
     sampler: Sampler,
     genes: Array,
     optimizer: MaskedAdam,
-    images: EncodedImages,
+    objective: Objective,
 ) -> Array:
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, step)))
     done = step / options.supercircuit_steps
     genes = np.array([sampler.draw(rng, tuple(gene), done) for gene in genes.tolist()], dtype=np.int64)
-    deepest = int(genes[:, -1].max())
-    masks = masks_of(genes, options.max_blocks)
-    batch = rng.integers(0, len(images.states), options.supercircuit_batch_images)
-    _, gradients = images.gradient((optimizer.weights * masks)[:, :deepest], batch)
+    active = template.actives_of_genes(genes)
+    mask = template.angle_mask(active)
+    batch = rng.integers(0, objective.count, options.supercircuit_batch) if objective.count > 1 else None
+    shared = np.broadcast_to(optimizer.weights, mask.shape)
+    _, gradients = objective.value_and_gradient(np.ascontiguousarray(shared), active, batch)
     # Every angle moves by the mean over those of the drawn SubCircuits that have it.
-    sums = np.zeros_like(optimizer.weights)
-    sums[:deepest] = (gradients * masks[:, :deepest]).sum(axis=0)
-    count = masks.sum(axis=0)
+    count = mask.sum(axis=0)
+    mean = (gradients * mask).sum(axis=0) / np.maximum(count, 1).astype(gradients.dtype)
     rate = learning_rate_at(step, options.supercircuit_steps, options.supercircuit_learning_rate)
-    optimizer.step(sums / np.maximum(count, 1), np.minimum(count, 1), rate)
+    optimizer.step(mean, count > 0, rate)
     return genes
 
 

@@ -9,11 +9,17 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coevo.errors import InputError, missing_extra, unknown_name
 
+if TYPE_CHECKING:
+    from coevo.hardware.quantum import QuantumDevice
+
+SNAPSHOT = ".json"
 _FAR = 10**6
 
 
@@ -39,9 +45,41 @@ class Coupling:
             table.append(row)
         return table
 
+    def parts(self, qubits: Sequence[int]) -> list[list[int]]:
+        """The qubits by connected part, couplings among themselves alone counted; parts and members in given order."""
+        chosen, found = set(qubits), []
+        near: dict[int, list[int]] = {qubit: [] for qubit in qubits}
+        for a, b in self.edges:
+            if a in chosen and b in chosen:
+                near[a].append(b)
+                near[b].append(a)
+        left = dict.fromkeys(qubits)
+        while left:
+            border = [next(iter(left))]
+            part = set()
+            while border:
+                here = border.pop()
+                if here not in part:
+                    part.add(here)
+                    border += near[here]
+            found.append([qubit for qubit in left if qubit in part])
+            for qubit in part:
+                del left[qubit]
+        return found
+
+
+def open_device(device: str) -> QuantumDevice:
+    """A fake backend by its class name, or a calibration snapshot by its path (a name that ends in .json).
+
+    Raises UnknownName, MissingExtra, and InputError for a file that is no snapshot.
+    """
+    from coevo.hardware.quantum import QuantumDevice
+
+    return QuantumDevice.from_snapshot(device) if device.endswith(SNAPSHOT) else QuantumDevice.from_name(device)
+
 
 def coupling_of(device: str, least_qubits: int = 1) -> Coupling:
-    """The coupling of a fake backend by its class name.
+    """The coupling of a device, named as for `open_device`.
 
     Raises UnknownName with the nearest name, InputError where it has fewer than `least_qubits`, MissingExtra.
     """
@@ -55,6 +93,9 @@ def coupling_of(device: str, least_qubits: int = 1) -> Coupling:
 
 
 def _read_coupling(device: str) -> Coupling:
+    if device.endswith(SNAPSHOT):
+        built = open_device(device)
+        return Coupling(built.num_qubits, built.edges)
     spec = importlib.util.find_spec("qiskit_ibm_runtime")
     if spec is None or not spec.submodule_search_locations:
         raise missing_extra("qiskit-ibm-runtime", "quantum")
@@ -73,9 +114,7 @@ def _read_coupling(device: str) -> Coupling:
             return Coupling(int(described["n_qubits"]), tuple(sorted(pairs)))
         except (OSError, ValueError, KeyError, TypeError):
             pass  # described otherwise: ask the device itself
-    from coevo.hardware.quantum import QuantumDevice
-
-    built = QuantumDevice.from_name(device)
+    built = open_device(device)
     return Coupling(built.num_qubits, built.edges)
 
 

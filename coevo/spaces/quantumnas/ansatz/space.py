@@ -1,0 +1,152 @@
+"""The design space: layout, depth and the gates of every layer (HPCA 2022, section 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import combinations
+from typing import Any
+
+from coevo.errors import InputError
+from coevo.search.pick import Pick
+from coevo.search.space import Space, Violation
+from coevo.spaces.quantumnas.ansatz.design import CoDesign, Layers
+from coevo.spaces.quantumnas.ansatz.template import BlockLayer, Template
+from coevo.spaces.quantumnas.mapping.couplings import Coupling
+
+LENGTH_PER_QUBIT = 3
+"""A ring may be so many couplings long a qubit: beyond that routing drowns the circuit."""
+
+
+def make_space(
+    template: Template,
+    coupling: Coupling,
+    *,
+    qubits: Sequence[int] | None = None,
+    fixed_layout: tuple[int, ...] | str | None = None,
+    fixed_layers: Layers | None = None,
+) -> Space:
+    """The space over a device.
+
+    Args:
+        template: the SuperCircuit.
+        coupling: of the device.
+        qubits: physical qubits that a layout may use; None takes all.
+        fixed_layout: search circuits alone, on these physical qubits; "qiskit" lets the transpiler choose.
+        fixed_layers: search mappings alone, of this circuit.
+
+    A layout is an order over physical qubits. Layers that are not used are not asked about, so equal circuits are
+    equal designs. InputError where the qubits cannot hold the circuit.
+    """
+    n_qubits, gate_set = template.n_qubits, template.gate_set
+    physical = tuple(range(coupling.num_qubits)) if qubits is None else tuple(qubits)
+    _check_qubits(physical, n_qubits, coupling, "qubits")
+    if isinstance(fixed_layout, tuple):
+        _check_qubits(fixed_layout, n_qubits, coupling, "layout", exactly=True)
+        _check_reachable(fixed_layout, coupling)
+    elif fixed_layout is None:
+        _check_connected(physical, n_qubits, coupling)
+    if gate_set.native and fixed_layout == "qiskit":
+        raise InputError('gate set "native" takes its pairs from the layout; search the layout or give one')
+    if fixed_layers is not None:
+        template.active(fixed_layers)
+    coupled = {frozenset(edge) for edge in coupling.edges}
+
+    def ask_layout(pick: Pick) -> tuple[int, ...] | None:
+        if fixed_layout == "qiskit":
+            return None
+        if isinstance(fixed_layout, tuple):
+            return fixed_layout
+        return pick.order("layout", physical, k=n_qubits)
+
+    def ask_layer(pick: Pick, entry: BlockLayer, layout: tuple[int, ...] | None) -> tuple[int, ...]:
+        if entry.layer.where == "coupled":
+            assert layout is not None
+            return tuple(
+                place
+                for place, (a, b) in enumerate(entry.places)
+                if frozenset((layout[a], layout[b])) in coupled and pick.one(f"{entry.name}.{a}-{b}", (False, True))
+            )
+        if template.widths == "front":
+            return tuple(range(pick.integer(entry.name, 1, len(entry.places))))
+        return pick.one(entry.name, _subsets(len(entry.places)))
+
+    def build(pick: Pick) -> CoDesign:
+        layout = ask_layout(pick)
+        if fixed_layers is not None:
+            return CoDesign(layout, fixed_layers)
+        blocks = pick.integer("blocks", 1, template.max_blocks)
+        return CoDesign(layout, tuple(ask_layer(pick, entry, layout) for entry in template.used_layers(blocks)))
+
+    suffix = "" if template.widths == "front" else f"-{template.widths}"
+    check = None if fixed_layout is not None else _layout_check(template, coupling)
+    return Space(f"quantumnas/{gate_set.name}{suffix}/v1", build, check)
+
+
+@cache
+def _subsets(count: int) -> tuple[tuple[int, ...], ...]:
+    """Every non-empty subset of range(count), the small ones first."""
+    return tuple(subset for size in range(1, count + 1) for subset in combinations(range(count), size))
+
+
+def _layout_check(template: Template, coupling: Coupling) -> Callable[[CoDesign], Any]:
+    """Refuses layouts that lie in several parts of the device, that tear the couplings a native circuit lives by, or
+    that are so scattered that routing would drown the circuit."""
+    distances = coupling.distances()
+    n_qubits, native = template.n_qubits, template.gate_set.native
+    ring = [(qubit, (qubit + 1) % n_qubits) for qubit in range(n_qubits)]
+    most = LENGTH_PER_QUBIT * n_qubits
+    everything = coupling.num_qubits * n_qubits
+
+    def check(design: CoDesign) -> Violation | None:
+        layout = design.layout
+        assert layout is not None
+        if native:
+            parts = coupling.parts(layout)
+            if len(parts) > 1:
+                return Violation(f"the layout falls into {len(parts)} parts without a coupling", float(len(parts) - 1))
+            return None
+        length = sum(min(distances[layout[a]][layout[b]], everything) for a, b in ring)
+        if length <= most:
+            return None
+        return Violation(
+            f"the ring of pairs is {length} couplings long on the device, more than {most}", float(length - most)
+        )
+
+    return check
+
+
+def _check_qubits(
+    qubits: Sequence[int], n_qubits: int, coupling: Coupling, what: str, exactly: bool = False
+) -> None:
+    if len(set(qubits)) != len(qubits):
+        raise InputError(f"option {what!r} names a qubit twice: {list(qubits)}; expected distinct physical qubits")
+    for qubit in qubits:
+        if not 0 <= qubit < coupling.num_qubits:
+            raise InputError(
+                f"option {what!r} names qubit {qubit}; the device has qubits 0 to {coupling.num_qubits - 1}"
+            )
+    if len(qubits) < n_qubits or (exactly and len(qubits) != n_qubits):
+        raise InputError(
+            f"option {what!r} names {len(qubits)} qubits; the task needs {'exactly ' * exactly}{n_qubits}"
+        )
+
+
+def _check_connected(physical: Sequence[int], n_qubits: int, coupling: Coupling) -> None:
+    parts = coupling.parts(physical)
+    largest = max(map(len, parts))
+    if largest < n_qubits:
+        shown = "; ".join(str(sorted(part)) for part in parts[:6])
+        raise InputError(
+            f"the device's coupling map is disconnected: its largest part has {largest} qubits and the task needs "
+            f"{n_qubits} in one. Parts: {shown}. Choose another device or task"
+        )
+
+
+def _check_reachable(layout: Sequence[int], coupling: Coupling) -> None:
+    row = coupling.distances()[layout[0]]
+    for qubit in layout:
+        if row[qubit] >= coupling.num_qubits:
+            raise InputError(
+                f"option 'layout' names qubits {layout[0]} and {qubit}, which no chain of the device's couplings joins"
+            )

@@ -1,0 +1,1 @@
+"""Taking a design home: its files, reading them back, and its drawing."""

@@ -1,0 +1,1 @@
+"""What candidates are worth: evaluators, exact ones and cheap ones."""

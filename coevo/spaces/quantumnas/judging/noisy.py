@@ -1,0 +1,89 @@
+"""What a device would measure of mapped circuits with infinitely many shots, for a whole batch of them at once.
+
+No shots are drawn: observables are pulled back through the adjoint noise channels of each mapped circuit and then met
+with every example. The circuit that is scored is the one that is exported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coevo.errors import InputError
+from coevo.hardware.quantum import QuantumDevice
+from coevo.spaces.quantumnas.ansatz.design import CoDesign
+from coevo.spaces.quantumnas.ansatz.template import Template
+from coevo.spaces.quantumnas.setting import Task
+from coevo.spaces.quantumnas.tasks.task import Examples, GroundState
+
+Real = NDArray[np.floating[Any]]
+
+
+class NoisyScorer:
+    """Exact noisy outputs of designs of one template: logits over a set of examples, or an energy.
+
+    `mapper` maps them (`mapping.circuits.Mapper`). `device` may differ from the mapper's: the same circuits under
+    another calibration of the same device.
+    """
+
+    def __init__(
+        self,
+        template: Template,
+        task: Task,
+        mapper: Any,
+        examples: Examples | None = None,
+        device: QuantumDevice | None = None,
+    ):
+        self.template = template
+        self.task = task
+        self.mapper = mapper
+        self.examples = examples
+        self.device = device or mapper.device
+        self._encoders: dict[tuple[int, ...], Any] = {}
+
+    def map(self, design: CoDesign, angles: Real) -> Any:
+        """A `mapping.circuits.Mapped` of a design with its angles [n_angles]."""
+        from coevo.spaces.quantumnas.mapping.circuits import body_circuit
+
+        gates = self.template.gates_of(design.layers)
+        return self.mapper.map(body_circuit(gates, self.template.n_qubits, angles.tolist()), design.layout)
+
+    def program(self, mapped: Any) -> Any:
+        """The circuit as the noise engine reads it; encoders are read once a layout."""
+        from coevo.cost_models.circuit_noise import read_encoder, read_program
+
+        if mapped.initial not in self._encoders:
+            self._encoders[mapped.initial] = read_encoder(mapped.encoder, self.device, self.mapper.front.inputs)
+        return read_program(mapped.body, self.device, mapped.final, encoder=self._encoders[mapped.initial])
+
+    def outputs(self, mapped: Sequence[Any], examples: Examples | None = None) -> Real:
+        """Logits [circuits, examples, classes] or energies [circuits], over the scorer's examples unless others are
+        given. InputError for a circuit that the engine refuses."""
+        from coevo.cost_models.circuit_noise import noisy_expectations, noisy_pauli_sums
+
+        programs = [self.program(one) for one in mapped]
+        if isinstance(self.task, GroundState):
+            sums = self.task.hamiltonian
+            return noisy_pauli_sums(programs, sums.labels, sums.coefficients[None])[:, 0, 0]
+        chosen = examples or self.examples
+        assert chosen is not None
+        logits: Real = noisy_expectations(programs, chosen.inputs) @ self.task.head
+        return logits
+
+    def each(self, mapped: Sequence[Any]) -> list[Real | InputError]:
+        """`outputs` of every circuit, or why the engine refuses it (routed over more qubits than can be followed
+        exactly, or over one that was never calibrated)."""
+        try:
+            return list(self.outputs(mapped))
+        except InputError:
+            return [self._alone(one) for one in mapped]
+
+    def _alone(self, mapped: Any) -> Real | InputError:
+        try:
+            found: Real = self.outputs([mapped])[0]
+        except InputError as error:
+            return error
+        return found

@@ -1,0 +1,64 @@
+"""What the options say, read once: task, SuperCircuit and device couplings. Cheap: no data, no Qiskit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coevo.errors import InputError
+from coevo.spaces.quantumnas.ansatz.gate_sets import gate_set_of
+from coevo.spaces.quantumnas.ansatz.template import Template
+from coevo.spaces.quantumnas.mapping.couplings import Coupling, coupling_of
+from coevo.spaces.quantumnas.options import Options
+from coevo.spaces.quantumnas.tasks.catalogue import task_of
+from coevo.spaces.quantumnas.tasks.task import Classification, GroundState
+
+Task = Classification | GroundState
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """A problem's parts. `make` raises InputError and UnknownName for options that do not fit together."""
+
+    options: Options
+    task: Task
+    template: Template
+    coupling: Coupling
+
+    @classmethod
+    def make(cls, options: Options, task: Task | None = None) -> Setting:
+        """Of the task that the options name, or of a task at hand."""
+        if task is None:
+            task = task_of(
+                options.data,
+                options.data_path,
+                options.data_seed,
+                options.train_examples,
+                options.validation_examples,
+                options.test_examples,
+            )
+        coupling = coupling_of(options.device, task.n_qubits)
+        template = Template(
+            gate_set_of(options.gates), task.n_qubits, options.blocks, options.widths, options.artifact_depth
+        )
+        if options.qubits is not None and isinstance(options.layout, tuple):
+            raise InputError("options 'qubits' and 'layout' exclude each other: a given layout names its qubits")
+        return cls(options, task, template, coupling)
+
+    @property
+    def n_qubits(self) -> int:
+        """Logical qubits."""
+        return self.task.n_qubits
+
+    def check_calibration(self) -> None:
+        """InputError that names what the device's snapshot lacks on the qubits that a layout may use. It opens the
+        device, so it is asked for when work begins, before anything is trained."""
+        from coevo.spaces.quantumnas.mapping.couplings import open_device
+
+        device = open_device(self.options.device)
+        chosen = self.options.layout if isinstance(self.options.layout, tuple) else self.options.qubits
+        try:
+            device.require_calibration(chosen)
+        except InputError as error:
+            raise InputError(
+                f"{error} (option 'qubits' names the physical qubits that a search may use)"
+            ) from error

@@ -33,9 +33,9 @@ EXPERIMENT = """problem = "quantumnas"
 [options]
 max_blocks = 3
 supercircuit_steps = 300
-train_images = 200
-validation_images = 100
-test_images = 100
+train_examples = 200
+validation_examples = 100
+test_examples = 100
 fine_tune_steps = 10
 
 [objectives]

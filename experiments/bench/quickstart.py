@@ -58,7 +58,7 @@ def main() -> int:
         result.bars = [
             _bench.at_most("quickstart after installation, 2 cores", wall_s, "s", 300),
             _bench.at_least("distinct candidates judged", distinct, "1", 300),
-            _bench.at_least("validation images a candidate", measured["validation_images"], "1", 500),
+            _bench.at_least("validation images a candidate", measured["validation_examples"], "1", 500),
             _bench.bar("export complete and verified", float(complete), "1", "= 1", complete),
         ]
     return result.finish(arguments)

@@ -78,7 +78,7 @@ def problem_of(setting: Setting) -> Problem:
         draw=draw,
         description=(
             f"A variational circuit of {setting.template.gate_set.title} and its qubit mapping, co-searched for "
-            f"{setting.task.title} under the noise of {options.device} (QuantumNAS, HPCA 2022)."
+            f"the task {setting.task.name} under the noise of {options.device} (QuantumNAS, HPCA 2022)."
         ),
     )
 

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from coevo.errors import unknown_name
 from coevo.spaces.quantumnas.ansatz.gate_sets import GATE_SETS, gate_set_of
 
-SAMPLERS = ("plain", "restricted", "gate_count", "expanding", "shrinking")
 Layout = tuple[int, ...] | Literal["qiskit"]
 
 

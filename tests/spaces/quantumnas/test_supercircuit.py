@@ -15,7 +15,7 @@ from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.training import supercircuit
 from coevo.spaces.quantumnas.training.objectives import Objective
 from coevo.spaces.quantumnas.training.supercircuit import load_supercircuit
-from coevo.supernets import SAMPLERS
+from coevo.supernets.sampling import SAMPLERS
 
 
 def train_supercircuit(options, seed, folder, progress=None):
@@ -28,7 +28,7 @@ def options(small_options):
     return Options(**{**small_options, "supercircuit_steps": 100})
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", list(SAMPLERS))
 def test_the_same_seed_gives_the_same_bytes(sampler, options, tmp_path):
     options = options.model_copy(update={"sampler": sampler})
     files = []

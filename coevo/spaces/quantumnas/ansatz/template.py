@@ -174,6 +174,10 @@ class Template:
                 choices.append(tuple(range(1, 2**count)))
         return (*choices, tuple(range(1, self.max_blocks + 1)))
 
+    def size_of_gene(self, gene: Sequence[int]) -> int:
+        """Gates of a gene's circuit."""
+        return int(self.actives_of_genes([gene]).sum())
+
     def actives_of_genes(self, genes: Sequence[Sequence[int]] | NDArray[np.int64]) -> Active:
         """uint8 [genes, gates]."""
         rows = np.asarray(genes, dtype=np.int64)

@@ -24,7 +24,7 @@ from coevo.spaces.quantumnas.options import Options
 from coevo.spaces.quantumnas.tasks.task import Classification
 from coevo.spaces.quantumnas.training.adam import WEIGHT_DECAY, MaskedAdam, learning_rate_at
 from coevo.spaces.quantumnas.training.objectives import Objective, Task
-from coevo.supernets import Sampler, make_sampler
+from coevo.supernets import Sampler, Subnets, make_sampler
 
 FILE, CHECKPOINT = "supercircuit.safetensors", "supercircuit.checkpoint.safetensors"
 START_SPREAD = 0.1  # radians
@@ -89,12 +89,8 @@ def load_supercircuit(path: Path) -> NDArray[np.float32]:
 
 def sampler_of(options: Options, template: Template) -> Sampler:
     """The sampler that the options name, over the template's genes; a SubCircuit's size is its number of gates."""
-    return make_sampler(
-        options.sampler,
-        template.gene_choices,
-        depth=-1,
-        size=lambda gene: int(template.actives_of_genes([gene]).sum()),
-    )
+    subnets = Subnets(template.gene_choices, depth=len(template.gene_choices) - 1, size=template.size_of_gene)
+    return make_sampler(options.sampler, subnets)
 
 
 def _train_step(

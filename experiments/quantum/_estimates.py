@@ -13,12 +13,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 import _bench
-
-from coevo.hardware.quantum import QuantumDevice
-from coevo.search.agreement import kendall
-from coevo.search.canonical import stream
-from coevo.search.evaluator import Candidate, Context, Evaluator
-from coevo.spaces.quantumnas import CoDesign, Options, problem
 from coevo.spaces.quantumnas.circuits import Mapper
 from coevo.spaces.quantumnas.classifier import EncodedImages, accuracy_and_loss, fine_tune
 from coevo.spaces.quantumnas.data import read_training_images
@@ -28,6 +22,12 @@ from coevo.spaces.quantumnas.evaluate import NoisyScorer
 from coevo.spaces.quantumnas.routing import RoutingEstimate
 from coevo.spaces.quantumnas.supercircuit import load_supercircuit
 from coevo.spaces.quantumnas.threads import one_thread
+
+from coevo.hardware.quantum import QuantumDevice
+from coevo.search.agreement import kendall
+from coevo.search.canonical import stream
+from coevo.search.evaluator import Candidate, Context, Evaluator
+from coevo.spaces.quantumnas import CoDesign, Options, problem
 
 STRATA = 8
 

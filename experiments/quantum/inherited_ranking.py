@@ -26,10 +26,6 @@ from scipy.stats import kendalltau, spearmanr
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 import _bench
-
-from coevo.hardware.quantum import QuantumDevice
-from coevo.search.canonical import stream
-from coevo.spaces.quantumnas import CoDesign, Options, problem
 from coevo.spaces.quantumnas.circuits import Mapper
 from coevo.spaces.quantumnas.classifier import (
     ANGLES,
@@ -43,6 +39,10 @@ from coevo.spaces.quantumnas.data import read_training_images
 from coevo.spaces.quantumnas.evaluate import NoisyScorer
 from coevo.spaces.quantumnas.supercircuit import load_supercircuit, train_supercircuit
 from coevo.spaces.quantumnas.threads import one_thread
+
+from coevo.hardware.quantum import QuantumDevice
+from coevo.search.canonical import stream
+from coevo.spaces.quantumnas import CoDesign, Options, problem
 
 SEEDS, DESIGNS, STRATA = 3, 60, 8
 SAMPLERS = ("plain", "restricted", "shrinking")

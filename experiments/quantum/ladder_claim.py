@@ -43,6 +43,14 @@ from quickstart_claim import CHANCE, MANY_GATES, hypervolume, interval
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 import _bench
+from coevo.spaces.quantumnas.circuits import Mapper
+from coevo.spaces.quantumnas.classifier import accuracy_and_loss
+from coevo.spaces.quantumnas.data import read_test_images, read_training_images
+from coevo.spaces.quantumnas.devices import coupling_of
+from coevo.spaces.quantumnas.estimate import QuickEstimate
+from coevo.spaces.quantumnas.evaluate import NoisyScorer
+from coevo.spaces.quantumnas.supercircuit import train_supercircuit
+from coevo.spaces.quantumnas.threads import one_thread
 
 from coevo.hardware.quantum import QuantumDevice
 from coevo.search.evaluator import Candidate, Context, Evaluator, Outcome
@@ -50,15 +58,7 @@ from coevo.search.events import Staged, Told
 from coevo.search.problem import Stage
 from coevo.search.study import Study
 from coevo.spaces.quantumnas import CoDesign, Options, problem
-from coevo.spaces.quantumnas.circuits import Mapper
-from coevo.spaces.quantumnas.classifier import accuracy_and_loss
-from coevo.spaces.quantumnas.data import read_test_images, read_training_images
-from coevo.spaces.quantumnas.devices import coupling_of
-from coevo.spaces.quantumnas.estimate import QuickEstimate
-from coevo.spaces.quantumnas.evaluate import NoisyScorer
 from coevo.spaces.quantumnas.export import choose_restart, train_restarts
-from coevo.spaces.quantumnas.supercircuit import train_supercircuit
-from coevo.spaces.quantumnas.threads import one_thread
 
 SEEDS, CPU_S, DESIGNS = 5, 15.0, 200
 ARMS = {  # algorithm, its options, lag, ladder

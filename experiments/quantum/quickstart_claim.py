@@ -31,20 +31,20 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 import _bench
+from coevo.spaces.quantumnas.circuits import Mapper
+from coevo.spaces.quantumnas.classifier import EncodedImages, accuracy_and_loss
+from coevo.spaces.quantumnas.data import read_test_images, read_training_images
+from coevo.spaces.quantumnas.evaluate import NoisyScorer
+from coevo.spaces.quantumnas.space import full_width
+from coevo.spaces.quantumnas.supercircuit import train_supercircuit
+from coevo.spaces.quantumnas.threads import one_thread
 
 from coevo.hardware.quantum import QuantumDevice
 from coevo.search.problem import WorkContext
 from coevo.search.registry import load_problem
 from coevo.search.study import Study
 from coevo.spaces.quantumnas import CoDesign, Options
-from coevo.spaces.quantumnas.circuits import Mapper
-from coevo.spaces.quantumnas.classifier import EncodedImages, accuracy_and_loss
-from coevo.spaces.quantumnas.data import read_test_images, read_training_images
-from coevo.spaces.quantumnas.evaluate import NoisyScorer
 from coevo.spaces.quantumnas.export import train_restarts
-from coevo.spaces.quantumnas.space import full_width
-from coevo.spaces.quantumnas.supercircuit import train_supercircuit
-from coevo.spaces.quantumnas.threads import one_thread
 
 PROBLEM = "coevo.spaces.quantumnas:problem"
 TRANSPILER_SEEDS = (42, 43, 44)

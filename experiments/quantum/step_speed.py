@@ -21,7 +21,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 import _bench
-
 from coevo.spaces.quantumnas.classifier import EncodedImages
 from coevo.spaces.quantumnas.data import Images
 from coevo.spaces.quantumnas.space import RING

@@ -59,6 +59,4 @@ class Setting:
         try:
             device.require_calibration(chosen)
         except InputError as error:
-            raise InputError(
-                f"{error} (option 'qubits' names the physical qubits that a search may use)"
-            ) from error
+            raise InputError(f"{error} (option 'qubits' names the physical qubits that a search may use)") from error

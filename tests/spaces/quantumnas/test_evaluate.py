@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coevo.search.evaluator import Candidate, Context
 from coevo.search.canonical import stream
+from coevo.search.evaluator import Candidate, Context
 from coevo.search.problem import WorkContext
 from coevo.spaces.quantumnas import CoDesign, Options, problem
 from coevo.spaces.quantumnas.judging.evaluate import NoisyJudge

@@ -108,7 +108,7 @@ def test_a_snapshot_is_a_device(tmp_path):
     path = tmp_path / "quito.json"
     QuantumDevice.from_name("FakeQuitoV2").write_snapshot(path)
     assert coupling_of(str(path)) == coupling_of("FakeQuitoV2")
-    with pytest.raises(InputError, match="gone.json"):
+    with pytest.raises(InputError, match=r"gone\.json"):
         coupling_of(str(tmp_path / "gone.json"))
 
 

@@ -59,7 +59,7 @@ class GateSet:
 
 
 def _layers(*described: str) -> tuple[Layer, ...]:
-    """"gate where" or "gate where label"."""
+    """ "gate where" or "gate where label"."""
     made = []
     for words in map(str.split, described):
         where: Where = words[1]  # type: ignore[assignment]

@@ -116,9 +116,7 @@ def _layout_check(template: Template, coupling: Coupling) -> Callable[[CoDesign]
     return check
 
 
-def _check_qubits(
-    qubits: Sequence[int], n_qubits: int, coupling: Coupling, what: str, exactly: bool = False
-) -> None:
+def _check_qubits(qubits: Sequence[int], n_qubits: int, coupling: Coupling, what: str, exactly: bool = False) -> None:
     if len(set(qubits)) != len(qubits):
         raise InputError(f"option {what!r} names a qubit twice: {list(qubits)}; expected distinct physical qubits")
     for qubit in qubits:
@@ -127,9 +125,7 @@ def _check_qubits(
                 f"option {what!r} names qubit {qubit}; the device has qubits 0 to {coupling.num_qubits - 1}"
             )
     if len(qubits) < n_qubits or (exactly and len(qubits) != n_qubits):
-        raise InputError(
-            f"option {what!r} names {len(qubits)} qubits; the task needs {'exactly ' * exactly}{n_qubits}"
-        )
+        raise InputError(f"option {what!r} names {len(qubits)} qubits; the task needs {'exactly ' * exactly}{n_qubits}")
 
 
 def _check_connected(physical: Sequence[int], n_qubits: int, coupling: Coupling) -> None:

@@ -108,7 +108,8 @@ class Template:
     @cached_property
     def trained(self) -> NDArray[np.bool_]:
         """[n_angles]: False where an angle is constant."""
-        return np.isnan(self.constants)
+        free: NDArray[np.bool_] = np.isnan(self.constants)
+        return free
 
     @cached_property
     def _gate_of_angle(self) -> NDArray[np.int64]:

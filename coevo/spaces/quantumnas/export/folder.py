@@ -47,7 +47,11 @@ def export_design(setting: Setting, design: CoDesign, context: WorkContext) -> d
     training, validation = task.read_training() if isinstance(task, Classification) else (None, None)
     objective = Objective(task, template, training)
     trained = train_restarts(
-        setting, design, objective, context.seed, lambda step: context.progress(step, steps + 3, "training from scratch")
+        setting,
+        design,
+        objective,
+        context.seed,
+        lambda step: context.progress(step, steps + 3, "training from scratch"),
     )
     context.progress(steps, steps + 3, "mapping to the device")
     scorer = scorer_of(setting, validation)
@@ -90,9 +94,7 @@ def scorer_of(setting: Setting, examples: Examples | None, optimization_level: i
     return NoisyScorer(setting.template, task, mapper, examples)
 
 
-def train_restarts(
-    setting: Setting, design: CoDesign, objective: Objective, seed: int, progress: Any = None
-) -> Array:
+def train_restarts(setting: Setting, design: CoDesign, objective: Objective, seed: int, progress: Any = None) -> Array:
     """Angles [restarts, n_angles] in float64, trained noise-free from fresh weights."""
     options, template = setting.options, setting.template
     seeds = [
@@ -177,7 +179,9 @@ def write_examples(
         {"x": x.tolist(), "label": int(label), "noise_free_logits": free.tolist(), "noisy_logits": real.tolist()}
         for x, label, free, real in zip(shown.inputs, shown.labels, noise_free, noisy, strict=True)
     ]
-    meaning = "x: the encoder's angles in radians; logits: <Z> of the qubits with infinitely many shots, through the head"
+    meaning = (
+        "x: the encoder's angles in radians; logits: <Z> of the qubits with infinitely many shots, through the head"
+    )
     _write_json(folder / "examples.json", {"format": FORMAT, "meaning": meaning, "examples": rows})
 
 

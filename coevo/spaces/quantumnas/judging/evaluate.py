@@ -77,7 +77,9 @@ class NoisyJudge(Evaluator):
             mapped = [self._scorer.map(design, angles[design.layers]) for design in designs]
             outputs = self._scorer.each(mapped)
             return [
-                Outcome.failed(str(found)) if isinstance(found, InputError) else self._outcome(design, angles, at, found)
+                Outcome.failed(str(found))
+                if isinstance(found, InputError)
+                else self._outcome(design, angles, at, found)
                 for design, at, found in zip(designs, mapped, outputs, strict=True)
             ]
 

@@ -22,9 +22,7 @@ class Objective:
     the energy, in the Hamiltonian's unit. Angles are [C, n_angles], active [C, gates].
     """
 
-    def __init__(
-        self, task: Task, template: Template, examples: Examples | None = None, dtype: type[Any] = np.float32
-    ):
+    def __init__(self, task: Task, template: Template, examples: Examples | None = None, dtype: type[Any] = np.float32):
         self.task = task
         self.dtype = dtype
         self.count = 1

@@ -1,0 +1,204 @@
+"""What the experiments on circuits share: a search, a training from scratch, one look at the test examples.
+
+Every arm of a seed has the same SuperCircuit, the same number of evaluations, the same trainings, the same transpiler
+seeds. Restarts and transpiler seeds are chosen by validation examples; test examples are read once, at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
+import _bench
+
+from coevo.search.problem import WorkContext
+from coevo.search.study import Study
+from coevo.spaces.quantumnas import CoDesign, Options
+from coevo.spaces.quantumnas.definition import problem_of
+from coevo.spaces.quantumnas.export.folder import scorer_of, train_restarts
+from coevo.spaces.quantumnas.judging.noisy import NoisyScorer
+from coevo.spaces.quantumnas.setting import Setting
+from coevo.spaces.quantumnas.tasks.task import Classification
+from coevo.spaces.quantumnas.training.objectives import Objective, accuracy_and_loss
+from coevo.spaces.quantumnas.training.supercircuit import train_supercircuit
+from coevo.spaces.quantumnas.training.threads import one_thread
+
+SEEDS = 5
+PACKAGES = ("qiskit", "qiskit-ibm-runtime", "mlxtend", "numba")
+TRANSPILER_SEEDS = (42, 43, 44)
+Array = NDArray[Any]
+
+
+def parser(description: str | None, trials: int | None = None) -> argparse.ArgumentParser:
+    """`--seeds`, `--processes` and, for a search, `--trials`, beside what every benchmark takes."""
+    options = _bench.parser(description)
+    options.add_argument("--seeds", type=int, default=SEEDS)
+    options.add_argument("--processes", type=int, default=2, help="seeds that run side by side")
+    if trials is not None:
+        options.add_argument("--trials", type=int, default=trials, help="evaluations of each search")
+    return options
+
+
+def over_seeds(one_seed: Callable[..., dict[str, Any]], arguments: argparse.Namespace, *more: Any) -> list[Any]:
+    """[one_seed(seed, *more), ...], several at once in processes of their own."""
+    seeds = range(arguments.seeds)
+    if arguments.processes == 1:
+        return [one_seed(seed, *more) for seed in seeds]
+    with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
+        return [task.result() for task in [pool.submit(one_seed, seed, *more) for seed in seeds]]
+
+
+def supercircuit(setting: Setting, seed: int, folder: Path) -> Path:
+    """The trained SuperCircuit's file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with one_thread():
+        return train_supercircuit(setting.options, setting.task, setting.template, seed, folder)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """The best design of a search by its first objective, and what the search saw."""
+
+    design: CoDesign
+    metrics: dict[str, float]
+    distinct: int
+    wall_s: float
+
+
+def search(
+    setting: Setting,
+    weights: Path,
+    seed: int,
+    trials: int,
+    objectives: dict[str, str],
+    algorithm: str = "nsga2",
+    population: int = 40,
+) -> Found:
+    """One search in this process, with a SuperCircuit that was trained before."""
+    made = problem_of(setting)
+
+    def share(context: WorkContext) -> dict[str, Path]:
+        return {"supercircuit": Path(shutil.copy(weights, context.folder))}
+
+    began = time.perf_counter()
+    with Study(
+        dataclasses.replace(made, prepare=share),
+        objectives=objectives,
+        algorithm=algorithm,
+        algorithm_options={"population": population} if algorithm == "nsga2" else {},
+        seed=seed,
+        runner="inline",
+    ) as study:
+        front = study.run(trials=trials)
+        best = front.best()
+        seen = sum(1 for trial in study.trials() if trial.outcome.ok)
+        return Found(made.space.build(best.design), dict(best.outcome.metrics), seen, time.perf_counter() - began)
+
+
+class Finisher:
+    """Trains designs from scratch, alike, and chooses by validation; tests once.
+
+    Trainings are remembered by circuit, so arms that find the same circuit share them.
+    """
+
+    def __init__(self, setting: Setting, seed: int, level: int = 3, transpiler_seeds: Sequence[int] = TRANSPILER_SEEDS):
+        self.setting = setting
+        self.seed = seed
+        task = setting.task
+        self._data = task.read_training() if isinstance(task, Classification) else (None, None)
+        self.objective = Objective(task, setting.template, self._data[0])
+        self.scorers = [
+            scorer_of(dataclasses.replace(setting, options=changed(setting.options, transpiler_seed=s)), self._data[1], level)
+            for s in transpiler_seeds
+        ]
+        self._trained: dict[Any, Array] = {}
+
+    def angles(self, design: CoDesign) -> Array:
+        """[restarts, n_angles]."""
+        if design.layers not in self._trained:
+            with one_thread():
+                self._trained[design.layers] = train_restarts(self.setting, design, self.objective, self.seed)
+        return self._trained[design.layers]
+
+    def choose(self, design: CoDesign, trained: Array | None = None) -> dict[str, Any]:
+        """The best of all restarts and transpiler seeds on validation: its angles, mapped circuit and score."""
+        best: dict[str, Any] | None = None
+        with one_thread():
+            for angles in self.angles(design) if trained is None else trained:
+                for scorer in self.scorers:
+                    mapped = scorer.map(design, angles)
+                    score, found = self.score(scorer, mapped)
+                    if best is None or score > best["score"]:
+                        best = {"score": score, "angles": angles, "mapped": mapped, "validation": found}
+        assert best is not None
+        return best | {"design": design}
+
+    def score(self, scorer: NoisyScorer, mapped: Any) -> tuple[tuple[float, float], dict[str, float]]:
+        """(comparable, said): higher is better."""
+        output = scorer.outputs([mapped])[0]
+        if scorer.examples is None:
+            return (-float(output), 0.0), {"noisy_energy": float(output)}
+        accuracy, loss = accuracy_and_loss(output, scorer.examples.labels)
+        return (accuracy, -loss), {"noisy_accuracy": accuracy, "noisy_loss": loss}
+
+    def test(self, chosen: dict[str, Any], examples: Any = None, device: Any = None) -> dict[str, Any]:
+        """What a chosen circuit gives on the test examples, or the energy, and how large it is."""
+        task, template, design = self.setting.task, self.setting.template, chosen["design"]
+        mapped, active = chosen["mapped"], template.actives([design.layers])
+        scorer = NoisyScorer(template, task, self.scorers[0].mapper, None, device)
+        row: dict[str, Any] = {
+            "two_qubit_gates": mapped.two_qubit_gates,
+            "depth": mapped.depth,
+            "parameters": template.parameters(design.layers),
+            "layout": list(mapped.initial),
+            "layers": [list(places) for places in design.layers],
+        }
+        with one_thread():
+            if isinstance(task, Classification):
+                examples = examples or task.read_test()
+                accuracy, loss = accuracy_and_loss(scorer.outputs([mapped], examples)[0], examples.labels)
+                free = Objective(task, template, examples, np.float64).logits(chosen["angles"][None], active)[0]
+                row["noisy_test_accuracy"], row["noisy_test_loss"] = accuracy, loss
+                row["noise_free_test_accuracy"] = accuracy_and_loss(free, examples.labels)[0]
+                row["noisy_validation_accuracy"] = chosen["validation"].get("noisy_accuracy")
+            else:
+                row["noisy_energy"] = float(scorer.outputs([mapped])[0])
+                energies = Objective(task, template, None, np.float64).energies(chosen["angles"][None], active)
+                row["noise_free_energy"] = float(energies[0])
+        return row
+
+
+def changed(options: Options, **what: Any) -> Options:
+    """The options with some of them others, checked."""
+    return Options(**(options.model_dump() | what))
+
+
+def interval(values: Sequence[float]) -> dict[str, float | None]:
+    """Mean and the ends of the 95 % t-interval, None below two values."""
+    mean, low, high = _bench.t_interval(values)
+    ends = (low, high) if math.isfinite(low) else (None, None)
+    return {"mean": mean, "low": ends[0], "high": ends[1]}
+
+
+def shown(found: dict[str, float | None]) -> str:
+    """ "0.712 [0.690, 0.734]"."""
+    low, high = found["low"], found["high"]
+    return f"{found['mean']:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
+
+
+def folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="coevo-claim-")

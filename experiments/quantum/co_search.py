@@ -1,0 +1,127 @@
+"""Does searching circuit and mapping together beat searching one of them, neither, or chance (claim C3)?
+
+Arms of a seed have the same SuperCircuit and equally many evaluations; each winner is trained from scratch alike,
+mapped at level 3 and tested once under exact noise:
+
+    both            circuit and layout searched by noisy accuracy, as QuantumNAS does
+    circuit         the circuit searched on the trivial layout
+    mapping         the layout searched, for the human circuit of `both`'s number of parameters
+    neither         that human circuit on Qiskit's own layout (VF2 and VF2PostLayout at level 3)
+    qiskit          the circuit of `both` on Qiskit's own layout: what the searched mapping adds
+    circuit_qiskit  the circuit searched while Qiskit chooses every layout at level 3
+    random          circuit and layout by random search
+    native          circuit and layout of U3 and CZ on the device's own couplings, with a SuperCircuit of its own
+    human_depth     the best of 1 to 8 full blocks by validation on Qiskit's own layout: a human who tries depths
+
+    python experiments/quantum/co_search.py --out experiments/results/co_search.json
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from _arms import (
+    PACKAGES,
+    SEEDS,
+    Finisher,
+    _bench,
+    changed,
+    folder,
+    interval,
+    over_seeds,
+    parser,
+    search,
+    shown,
+    supercircuit,
+)
+
+from coevo.spaces.quantumnas import CoDesign, Options
+from coevo.spaces.quantumnas.ansatz.human import full_width
+from coevo.spaces.quantumnas.setting import Setting
+
+ARMS = ("both", "circuit", "mapping", "neither", "qiskit", "circuit_qiskit", "random", "native", "human_depth")
+CLAIMED = (("both", "circuit"), ("both", "mapping"), ("both", "neither"), ("both", "random"))
+OTHERS = (("both", "qiskit"), ("both", "circuit_qiskit"), ("native", "both"), ("both", "human_depth"))
+ACCURACY = {"noisy_accuracy": "max"}
+TRIALS = 240
+
+
+def main() -> int:
+    arguments = parser(__doc__, TRIALS).parse_args()
+    result = _bench.Result("co_search", packages=PACKAGES)
+    result.settings = {"seeds": arguments.seeds, "trials": arguments.trials, "options": _options(0).model_dump()}
+    rows = over_seeds(one_seed, arguments, arguments.trials)
+    accuracy = {arm: [row[arm]["noisy_test_accuracy"] for row in rows] for arm in ARMS}
+    differences = {
+        (one, other): [a - b for a, b in zip(accuracy[one], accuracy[other], strict=True)]
+        for one, other in (*CLAIMED, *OTHERS)
+    }
+    result.measurements = {
+        "by_seed": rows,
+        "noisy_test_accuracy": {arm: interval(values) for arm, values in accuracy.items()},
+        "two_qubit_gates": {arm: interval([row[arm]["two_qubit_gates"] for row in rows]) for arm in ARMS},
+        "differences": {f"{one} - {other}": interval(values) for (one, other), values in differences.items()},
+    }
+    result.bars = [
+        _bench.above_zero(f"C3: noisy test accuracy of {one} over {other}", differences[one, other], "1")
+        for one, other in CLAIMED
+    ]
+    if arguments.seeds < SEEDS or arguments.trials < TRIALS:
+        result.bars = [_bench.not_met(entry, "fewer seeds or trials than the claim is about") for entry in result.bars]
+    for part in ("noisy_test_accuracy", "differences"):
+        print(_bench.table((part, "mean and 95 % interval"), [(k, shown(v)) for k, v in result.measurements[part].items()]))
+    return result.finish(arguments)
+
+
+def _options(seed: int) -> Options:
+    return Options(data_seed=1 + seed)
+
+
+def one_seed(seed: int, trials: int) -> dict[str, Any]:
+    began = time.perf_counter()
+    options = _options(seed)
+    setting = Setting.make(options)
+    trivial = tuple(range(setting.n_qubits))
+    with folder() as home:
+        weights = supercircuit(setting, seed, Path(home) / "u3cu3")
+
+        def found(of: Setting, algorithm: str = "nsga2", file: Path = weights) -> Any:
+            return search(of, file, seed, trials, ACCURACY, algorithm)
+
+        both = found(setting)
+        human = full_width(setting.template, setting.template.parameters(both.design.layers))
+        searched = {
+            "both": both,
+            "circuit": found(Setting.make(changed(options, layout=trivial))),
+            "mapping": found(Setting.make(changed(options, layers=human))),
+            "circuit_qiskit": found(Setting.make(changed(options, layout="qiskit", optimization_level=3))),
+            "random": found(setting, "random"),
+        }
+        native = Setting.make(changed(options, gates="native"))
+        natives = found(native, file=supercircuit(native, seed, Path(home) / "native"))
+    designs = {name: one.design for name, one in searched.items()}
+    designs |= {"neither": CoDesign(None, human), "qiskit": CoDesign(None, both.design.layers)}
+    finisher, native_finisher = Finisher(setting, seed), Finisher(native, seed)
+    chosen = {name: finisher.choose(design) for name, design in designs.items()}
+    chosen["native"] = native_finisher.choose(natives.design)
+    per_block = setting.template.parameters(tuple(tuple(range(4)) for _ in range(2)))
+    depths = [full_width(setting.template, per_block * blocks) for blocks in range(1, options.blocks + 1)]
+    chosen["human_depth"] = max(
+        (finisher.choose(CoDesign(None, layers)) for layers in depths), key=lambda entry: entry["score"]
+    )
+    # Everything is settled: now, and only now, the test examples.
+    row: dict[str, Any] = {
+        name: (native_finisher if name == "native" else finisher).test(entry) for name, entry in chosen.items()
+    }
+    for name, one in (*searched.items(), ("native", natives)):
+        row[name] |= {"searched": one.metrics, "distinct_designs": one.distinct, "search_s": round(one.wall_s, 1)}
+    row |= {"seed": seed, "took_s": round(time.perf_counter() - began, 1)}
+    print(f"seed {seed}: " + ", ".join(f"{a} {row[a]['noisy_test_accuracy']:.3f}" for a in ARMS), flush=True)
+    return row
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -122,7 +122,9 @@ class Finisher:
         self._data = task.read_training() if isinstance(task, Classification) else (None, None)
         self.objective = Objective(task, setting.template, self._data[0])
         self.scorers = [
-            scorer_of(dataclasses.replace(setting, options=changed(setting.options, transpiler_seed=s)), self._data[1], level)
+            scorer_of(
+                dataclasses.replace(setting, options=changed(setting.options, transpiler_seed=s)), self._data[1], level
+            )
             for s in transpiler_seeds
         ]
         self._trained: dict[Any, Array] = {}

@@ -72,7 +72,11 @@ def main() -> int:
     if arguments.seeds < SEEDS or arguments.trials < TRIALS:
         result.bars = [_bench.not_met(entry, "fewer seeds or trials than the claim is about") for entry in result.bars]
     for part in ("noisy_test_accuracy", "differences"):
-        print(_bench.table((part, "mean and 95 % interval"), [(k, shown(v)) for k, v in result.measurements[part].items()]))
+        print(
+            _bench.table(
+                (part, "mean and 95 % interval"), [(k, shown(v)) for k, v in result.measurements[part].items()]
+            )
+        )
     return result.finish(arguments)
 
 

@@ -57,7 +57,9 @@ def main() -> int:
     rows = over_seeds(one_seed, arguments, arguments.trials)
     places = [name for name in rows[0] if name not in ("seed", "took_s")]
     gains = {
-        place: [row[place]["noisy"]["noisy_test_accuracy"] - row[place]["noise_free"]["noisy_test_accuracy"] for row in rows]
+        place: [
+            row[place]["noisy"]["noisy_test_accuracy"] - row[place]["noise_free"]["noisy_test_accuracy"] for row in rows
+        ]
         for place in places
     }
     result.measurements = {

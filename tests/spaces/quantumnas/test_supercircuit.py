@@ -15,7 +15,7 @@ from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.training import supercircuit
 from coevo.spaces.quantumnas.training.objectives import Objective
 from coevo.spaces.quantumnas.training.supercircuit import load_supercircuit
-from coevo.supernets.sampling import SAMPLERS
+from coevo.supernets.sampling.catalogue import SAMPLERS
 
 
 def train_supercircuit(options, seed, folder, progress=None):

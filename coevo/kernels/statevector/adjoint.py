@@ -1,9 +1,11 @@
-"""Any list of one- and two-qubit gates as one unitary, and its gradient by adjoint differentiation, compiled.
+"""Any list of one- and two-qubit gates on a batch of columns, and its gradient by adjoint differentiation, compiled.
 
-Columns of the unitary (or the states of a batch) lie side by side, so that a gate is a few multiplications over runs of
-neighbouring numbers. The backward pass undoes one gate after the other, so memory does not grow with depth
-(Jones and Gacon, "Efficient calculation of gradients in classical simulations of variational quantum algorithms",
-arXiv:2009.02823). Qubit q is bit q of a basis state's index, as everywhere in this package.
+Every gate of `Circuit` mixes pairs of rows (row, row ^ mask) by one [2, 2] matrix: a rotation about a product of Paulis
+by its conjugate where the other qubit is 1, a controlled gate only where the control is 1. The backward pass undoes one
+gate after the other, so memory does not grow with depth (Jones and Gacon, "Efficient calculation of gradients in
+classical simulations of variational quantum algorithms", arXiv:2009.02823). A gate's derivative is an anti-Hermitian
+matrix times the gate, so four real sums over its pairs give the gradient of all its angles. Qubit q is bit q of a
+row's number, as everywhere in this package; columns (of a unitary, or states of a batch) lie side by side.
 """
 
 from __future__ import annotations
@@ -14,247 +16,199 @@ import numpy as np
 
 from coevo.kernels.jit import compiled, compiled_reordering
 
-SINGLE, CONTROLLED, DOUBLE = 0, 1, 2  # kinds of gates: [2, 2] on a qubit, [2, 2] under a control, [4, 4] on two
-FIXED, RX, RY, RZ, U1, U3, RZZ, RXX, RYY, RZX = range(10)  # how a matrix comes from angles
+FIXED, RX, RY, RZ, U1, U3, DIAGONAL, FLIP, TURNED = range(9)
+"""How a gate's matrix comes from its angles; the last three are exp(-i theta / 2 P), P a product of two Paulis, with
+the matrix of RZ, of RX, and of RX at -theta."""
+PIVOT, MASK, CONTROL, VALUE, VARIANT, STRIDE, CODE, NUMBER = range(8)
+"""Columns of `gates` int32 [G, 8]: pairs are (row, row ^ MASK) for rows with bit PIVOT 0 and row & CONTROL == VALUE;
+where row & VARIANT the matrix is conjugated; rows within a STRIDE are treated alike; NUMBER is that of a fixed
+matrix."""
 
 
 @compiled
-def gate_entries(code: int, theta: float, phi: float, lam: float, re: Any, im: Any) -> None:
-    """The entries of a gate with angles into re, im [4, 4]; [2, 2] gates use the upper left corner."""
-    if code in (RX, RY, RZ):
-        cosine, sine = np.cos(theta / 2), np.sin(theta / 2)
-        for i in range(2):
-            for j in range(2):
-                re[i, j] = 0.0
-                im[i, j] = 0.0
-        re[0, 0] = cosine
-        re[1, 1] = cosine
-        if code == RX:
-            im[0, 1] = -sine
-            im[1, 0] = -sine
-        elif code == RY:
-            re[0, 1] = -sine
-            re[1, 0] = sine
-        else:
-            im[0, 0] = -sine
-            im[1, 1] = sine
-    elif code in (U1, U3):
-        cosine, sine = (1.0, 0.0) if code == U1 else (np.cos(theta / 2), np.sin(theta / 2))
-        first = 0.0 if code == U1 else phi
-        second = theta if code == U1 else lam
-        re[0, 0] = cosine
-        im[0, 0] = 0.0
-        re[0, 1] = -np.cos(second) * sine
-        im[0, 1] = -np.sin(second) * sine
-        re[1, 0] = np.cos(first) * sine
-        im[1, 0] = np.sin(first) * sine
-        re[1, 1] = np.cos(first + second) * cosine
-        im[1, 1] = np.sin(first + second) * cosine
-    elif code != FIXED:  # exp(-i theta / 2 P), P a product of two Paulis
-        cosine, sine = np.cos(theta / 2), np.sin(theta / 2)
-        for i in range(4):
-            for j in range(4):
-                re[i, j] = cosine if i == j else 0.0
-                im[i, j] = 0.0
-        for i in range(4):
-            if code == RZZ:
-                im[i, i] = sine if i in (1, 2) else -sine
-            elif code == RXX:
-                im[i, 3 - i] = -sine
-            elif code == RYY:
-                im[i, 3 - i] = sine if i in (0, 3) else -sine
-            else:  # Z on the first qubit (the low bit), X on the second
-                im[i, i ^ 2] = sine if i & 1 else -sine
+def all_finite(angles: Any) -> bool:
+    """Whether angles [C, A] hold neither NaN nor infinity."""
+    for c in range(len(angles)):
+        for a in range(angles.shape[1]):
+            if not np.isfinite(angles[c, a]):
+                return False
+    return True
 
 
 @compiled
-def apply(kind: int, a: int, b: int, m_re: Any, m_im: Any, re: Any, im: Any, width: int, t_re: Any, t_im: Any) -> None:
-    """A gate on flat arrays re, im [2^n * width]; t_re, t_im [4 * width] are spare. Qubit a is the controlled gate's
-    control and the [4, 4] gate's low bit."""
-    total = len(re)
-    if kind in (SINGLE, CONTROLLED):
-        target = a if kind == SINGLE else b
-        half = width << target
-        # Without a control a run holds all neighbours below the target's bit; with one below it, shorter runs.
-        run = half if kind == SINGLE or a > target else width << a
-        for base in range(0, total, 2 * half):
-            for low in range(base, base + half, run):
-                if kind == CONTROLLED and not (low // width) >> a & 1:
-                    continue
-                high = low + half
-                rotate_rows(
-                    re[low : low + run], im[low : low + run], re[high : high + run], im[high : high + run],
-                    m_re[0, 0], m_im[0, 0], m_re[0, 1], m_im[0, 1], m_re[1, 0], m_im[1, 0], m_re[1, 1], m_im[1, 1],
-                )  # fmt: skip
-        return
-    states = total // width
-    low_bit, high_bit = 1 << a, 1 << b
-    for state in range(states):
-        if state & low_bit or state & high_bit:
-            continue
-        for k in range(4):
-            row = (state | (low_bit if k & 1 else 0) | (high_bit if k & 2 else 0)) * width
-            for c in range(width):
-                t_re[k * width + c] = re[row + c]
-                t_im[k * width + c] = im[row + c]
-        for k in range(4):
-            row = (state | (low_bit if k & 1 else 0) | (high_bit if k & 2 else 0)) * width
-            mix_rows(m_re[k], m_im[k], t_re, t_im, re[row : row + width], im[row : row + width])
+def make_matrices(gates: Any, slots: Any, angles: Any, active: Any, fixed: Any, matrices: Any) -> None:
+    """matrices [G, 10]: re and im of entries 00, 01, 10, 11, then cos and sin of phi (U3).
 
-
-@compiled
-def rotate_rows(
-    re0: Any, im0: Any, re1: Any, im1: Any,
-    a: float, b: float, c: float, d: float, e: float, f: float, g: float, h: float,
-) -> None:  # fmt: skip
-    """(row 0, row 1) -> [[a + ib, c + id], [e + if, g + ih]] (row 0, row 1)."""
-    for k in range(len(re0)):
-        x, y, u, v = re0[k], im0[k], re1[k], im1[k]
-        re0[k] = a * x - b * y + c * u - d * v
-        im0[k] = a * y + b * x + c * v + d * u
-        re1[k] = e * x - f * y + g * u - h * v
-        im1[k] = e * y + f * x + g * v + h * u
-
-
-@compiled
-def mix_rows(m_re: Any, m_im: Any, t_re: Any, t_im: Any, re: Any, im: Any) -> None:
-    """re + i im = sum over k of (m_re + i m_im)[k] times row k of t."""
-    width = len(re)
-    for c in range(width):
-        re[c] = 0.0
-        im[c] = 0.0
-    for k in range(4):
-        a, b = m_re[k], m_im[k]
-        if a == 0.0 and b == 0.0:
-            continue
-        for c in range(width):
-            re[c] += a * t_re[k * width + c] - b * t_im[k * width + c]
-            im[c] += a * t_im[k * width + c] + b * t_re[k * width + c]
-
-
-@compiled_reordering
-def overlap(l_re: Any, l_im: Any, u_re: Any, u_im: Any) -> Any:
-    """sum of conj(l) * u."""
-    real, imaginary = l_re[0] * 0, l_re[0] * 0
-    for k in range(len(l_re)):
-        real += l_re[k] * u_re[k] + l_im[k] * u_im[k]
-        imaginary += l_re[k] * u_im[k] - l_im[k] * u_re[k]
-    return real, imaginary
-
-
-@compiled
-def overlaps(
-    kind: int, a: int, b: int, l_re: Any, l_im: Any, u_re: Any, u_im: Any, width: int, w_re: Any, w_im: Any
-) -> None:
-    """w[i, j] = sum over all rows of conj(l at the gate's index i) * (u at its index j)."""
-    size = 4 if kind == DOUBLE else 2
-    for i in range(size):
-        for j in range(size):
-            w_re[i, j] = 0.0
-            w_im[i, j] = 0.0
-    total = len(u_re)
-    if kind == DOUBLE:
-        half, run = width << b, width
-        reach = width << max(a, b)
-    else:
-        target = a if kind == SINGLE else b
-        half = width << target
-        reach = half
-        run = half if kind == SINGLE or a > target else width << a
-    for base in range(0, total, 2 * reach):
-        for low in range(base, base + reach, run):
-            state = low // width
-            if kind == CONTROLLED and not state >> a & 1:
-                continue
-            if kind == DOUBLE and ((state >> a & 1) or (state >> b & 1)):
-                continue
-            for i in range(size):
-                for j in range(size):
-                    p = low + (half if i == 1 else 0) if size == 2 else low + ((i & 1) << a) * width + (i >> 1) * half
-                    q = low + (half if j == 1 else 0) if size == 2 else low + ((j & 1) << a) * width + (j >> 1) * half
-                    x, y = overlap(l_re[p : p + run], l_im[p : p + run], u_re[q : q + run], u_im[q : q + run])
-                    w_re[i, j] += x
-                    w_im[i, j] += y
-
-
-@compiled
-def run_circuit(
-    gates: Any, slots: Any, angles: Any, active: Any, fixed_re: Any, fixed_im: Any, re: Any, im: Any, m_re: Any,
-    m_im: Any,
-) -> None:  # fmt: skip
-    """All gates in order on re, im [2^n, width]; their matrices stay in m_re, m_im [G, 4, 4].
-
-    `gates` int32 [G, 5]: kind, first qubit, second qubit, code, number of the fixed matrix. `slots` int32 [G, 3]: where
-    each of its angles stands in `angles`. `active` uint8 [G]: 0 leaves a gate out.
+    `slots` int32 [G, 3]: where a gate's angles stand in `angles`; `fixed` [K, 8]; `active` uint8 [G].
     """
-    width = re.shape[1]
-    t_re, t_im = np.empty(4 * width, re.dtype), np.empty(4 * width, re.dtype)
-    flat_re, flat_im = re.ravel(), im.ravel()
     for gate in range(len(gates)):
         if not active[gate]:
             continue
-        code = gates[gate, 3]
+        code = gates[gate, CODE]
+        out = matrices[gate]
         if code == FIXED:
-            for i in range(4):
-                for j in range(4):
-                    m_re[gate, i, j] = fixed_re[gates[gate, 4], i, j]
-                    m_im[gate, i, j] = fixed_im[gates[gate, 4], i, j]
+            for k in range(8):
+                out[k] = fixed[gates[gate, NUMBER], k]
+            continue
+        theta = angles[slots[gate, 0]]
+        if code == U1:
+            cosine, sine, phi, lam = 1.0, 0.0, 0.0, theta
         else:
-            gate_entries(
-                code, angles[slots[gate, 0]], angles[slots[gate, 1]], angles[slots[gate, 2]], m_re[gate], m_im[gate]
-            )
-        apply(
-            gates[gate, 0], gates[gate, 1], gates[gate, 2], m_re[gate], m_im[gate], flat_re, flat_im, width, t_re, t_im
-        )
+            cosine, sine = np.cos(theta / 2), np.sin(theta / 2)
+            phi, lam = angles[slots[gate, 1]], angles[slots[gate, 2]]
+        for k in range(8):
+            out[k] = 0.0
+        out[0] = cosine
+        out[6] = cosine
+        if code in (U1, U3):
+            cos_phi, sin_phi, cos_lam, sin_lam = np.cos(phi), np.sin(phi), np.cos(lam), np.sin(lam)
+            out[2] = -cos_lam * sine
+            out[3] = -sin_lam * sine
+            out[4] = cos_phi * sine
+            out[5] = sin_phi * sine
+            out[6] = (cos_phi * cos_lam - sin_phi * sin_lam) * cosine
+            out[7] = (sin_phi * cos_lam + cos_phi * sin_lam) * cosine
+            out[8] = cos_phi
+            out[9] = sin_phi
+        elif code == RY:
+            out[2] = -sine
+            out[4] = sine
+        elif code in (RZ, DIAGONAL):
+            out[1] = -sine
+            out[7] = sine
+        else:
+            out[3] = sine if code == TURNED else -sine
+            out[5] = out[3]
 
 
 @compiled
-def differentiate(
-    gates: Any, slots: Any, angles: Any, active: Any, m_re: Any, m_im: Any, re: Any, im: Any, l_re: Any, l_im: Any,
+def rotate(
+    re: Any, im: Any, first: int, second: int, run: int, a: float, b: float, c: float, d: float, e: float, f: float,
+    g: float, h: float,
+) -> None:  # fmt: skip
+    """`run` numbers from places first and second on: (p, q) -> [[a + ib, c + id], [e + if, g + ih]] (p, q).
+
+    Unsigned places keep numba from looking for negative ones, which no vector instruction survives.
+    """
+    p, q = np.uint64(first), np.uint64(second)
+    for k in range(np.uint64(run)):
+        x, y, u, v = re[p + k], im[p + k], re[q + k], im[q + k]
+        re[p + k] = a * x - b * y + c * u - d * v
+        im[p + k] = a * y + b * x + c * v + d * u
+        re[q + k] = e * x - f * y + g * u - h * v
+        im[q + k] = e * y + f * x + g * v + h * u
+
+
+@compiled_reordering
+def pair_sums(re: Any, im: Any, l_re: Any, l_im: Any, first: int, second: int, run: int) -> Any:
+    """Im(conj(l_p) u_p), Im(conj(l_q) u_q), Im(conj(l_p) u_q + conj(l_q) u_p), Re(conj(l_p) u_q - conj(l_q) u_p),
+    summed over `run` numbers from places first (p) and second (q) on."""
+    p, q = np.uint64(first), np.uint64(second)
+    zero = re.dtype.type(0)
+    own, others, mixed, turned = zero, zero, zero, zero
+    for k in range(np.uint64(run)):
+        x, y, u, v = re[p + k], im[p + k], re[q + k], im[q + k]
+        r, s, t, w = l_re[p + k], l_im[p + k], l_re[q + k], l_im[q + k]
+        own += r * y - s * x
+        others += t * v - w * u
+        mixed += r * v - s * u + t * y - w * x
+        turned += r * u + s * v - t * x - w * y
+    return own, others, mixed, turned
+
+
+@compiled
+def run_forward(gates: Any, active: Any, matrices: Any, re: Any, im: Any, width: int) -> None:
+    """All active gates in order on flat arrays re, im [2^n * width]."""
+    rows = len(re) // width
+    plus, minus = re.dtype.type(1), re.dtype.type(-1)
+    for gate in range(len(gates)):
+        if not active[gate]:
+            continue
+        pivot, mask, control, value = gates[gate, PIVOT], gates[gate, MASK], gates[gate, CONTROL], gates[gate, VALUE]
+        variant, stride = gates[gate, VARIANT], gates[gate, STRIDE]
+        run, m = stride * width, matrices[gate]
+        for row in range(0, rows, stride):
+            if row & pivot or row & control != value:
+                continue
+            sign = minus if row & variant else plus
+            b, d, f, h = sign * m[1], sign * m[3], sign * m[5], sign * m[7]
+            rotate(re, im, row * width, (row ^ mask) * width, run, m[0], b, m[2], d, m[4], f, m[6], h)
+
+
+@compiled
+def run_backward(
+    gates: Any, slots: Any, active: Any, matrices: Any, re: Any, im: Any, l_re: Any, l_im: Any, width: int,
     gradient: Any,
 ) -> None:  # fmt: skip
     """gradient [A] += dL / d angles, by undoing the circuit.
 
-    re, im [2^n, width] hold what `run_circuit` left, and l_re, l_im the gradient of the loss by it in the sense
-    dL = Re sum(conj(l) * d state); all four are used up.
+    re, im hold what `run_forward` left, and l_re, l_im the gradient of the loss by it in the sense dL = Re sum(conj(l)
+    * d state); all four are used up.
     """
-    width = re.shape[1]
-    kind_of = re.dtype
-    t_re, t_im = np.empty(4 * width, kind_of), np.empty(4 * width, kind_of)
-    d_re, d_im = np.empty((4, 4), kind_of), np.empty((4, 4), kind_of)
-    w_re, w_im = np.empty((4, 4), kind_of), np.empty((4, 4), kind_of)
-    u_re, u_im, v_re, v_im = re.ravel(), im.ravel(), l_re.ravel(), l_im.ravel()
+    rows = len(re) // width
+    plus, minus = re.dtype.type(1), re.dtype.type(-1)
+    zero = re.dtype.type(0)
     for gate in range(len(gates) - 1, -1, -1):
         if not active[gate]:
             continue
-        kind, a, b, code = gates[gate, 0], gates[gate, 1], gates[gate, 2], gates[gate, 3]
-        size = 4 if kind == DOUBLE else 2
-        for i in range(size):
-            for j in range(size):
-                d_re[i, j] = m_re[gate, j, i]
-                d_im[i, j] = -m_im[gate, j, i]
-        apply(kind, a, b, d_re, d_im, u_re, u_im, width, t_re, t_im)
-        if code != FIXED:
-            overlaps(kind, a, b, v_re, v_im, u_re, u_im, width, w_re, w_im)
-            first, second, third = slots[gate, 0], slots[gate, 1], slots[gate, 2]
-            if code == U1:
-                # d / d theta of exp(i theta) at [1, 1]: times i
-                gradient[first] -= m_im[gate, 1, 1] * w_re[1, 1] + m_re[gate, 1, 1] * w_im[1, 1]
-            else:
-                # Half angles: the derivative is half the matrix at theta + pi.
-                gate_entries(code, angles[first] + np.pi, angles[second], angles[third], d_re, d_im)
-                total = w_re[0, 0] * 0
-                for i in range(size):
-                    for j in range(size):
-                        total += d_re[i, j] * w_re[i, j] - d_im[i, j] * w_im[i, j]
-                gradient[first] += total / 2
-                if code == U3:
-                    # phi turns row 1, lambda column 1: times i
-                    for j in range(2):
-                        gradient[second] -= m_im[gate, 1, j] * w_re[1, j] + m_re[gate, 1, j] * w_im[1, j]
-                        gradient[third] -= m_im[gate, j, 1] * w_re[j, 1] + m_re[gate, j, 1] * w_im[j, 1]
-            for i in range(size):
-                for j in range(size):
-                    d_re[i, j] = m_re[gate, j, i]
-                    d_im[i, j] = -m_im[gate, j, i]
-        apply(kind, a, b, d_re, d_im, v_re, v_im, width, t_re, t_im)
+        pivot, mask, control, value = gates[gate, PIVOT], gates[gate, MASK], gates[gate, CONTROL], gates[gate, VALUE]
+        variant, stride, code = gates[gate, VARIANT], gates[gate, STRIDE], gates[gate, CODE]
+        run, m = stride * width, matrices[gate]
+        s0, s1, s2, s3 = zero, zero, zero, zero
+        for row in range(0, rows, stride):
+            if row & pivot or row & control != value:
+                continue
+            p, q = row * width, (row ^ mask) * width
+            sign = minus if row & variant else plus
+            b, d, f, h = -sign * m[1], -sign * m[5], -sign * m[3], -sign * m[7]  # of the adjoint
+            if code != FIXED:
+                own, others, mixed, turned = pair_sums(re, im, l_re, l_im, p, q, run)
+                s0 += sign * own
+                s1 += sign * others
+                s2 += sign * mixed
+                s3 += turned
+            rotate(re, im, p, q, run, m[0], b, m[4], d, m[2], f, m[6], h)
+            rotate(l_re, l_im, p, q, run, m[0], b, m[4], d, m[2], f, m[6], h)
+        if code == FIXED:
+            continue
+        # With dm = i [[a, b], [conj(b), d]] m, dL = -a s0 - d s1 - Re(b) s2 - Im(b) s3.
+        theta = slots[gate, 0]
+        if code == U1:
+            gradient[theta] -= s1
+        elif code == U3:
+            gradient[theta] -= (m[9] * s2 + m[8] * s3) / 2
+            gradient[slots[gate, 1]] -= s1
+            gradient[slots[gate, 2]] -= (
+                (m[2] * m[2] + m[3] * m[3]) * s0
+                + (m[6] * m[6] + m[7] * m[7]) * s1
+                + (m[2] * m[6] + m[3] * m[7]) * s2
+                + (m[3] * m[6] - m[2] * m[7]) * s3
+            )
+        elif code == RY:
+            gradient[theta] -= s3 / 2
+        elif code in (RZ, DIAGONAL):
+            gradient[theta] += (s0 - s1) / 2
+        elif code == TURNED:
+            gradient[theta] -= s2 / 2
+        else:
+            gradient[theta] += s2 / 2
+
+
+@compiled
+def forward_all(gates: Any, slots: Any, fixed: Any, angles: Any, active: Any, re: Any, im: Any, matrices: Any) -> None:
+    """`run_forward` of every candidate: re, im [C, 2^n, width], matrices [C, G, 10]."""
+    for c in range(len(angles)):
+        make_matrices(gates, slots, angles[c], active[c], fixed, matrices[c])
+        run_forward(gates, active[c], matrices[c], re[c].ravel(), im[c].ravel(), re.shape[2])
+
+
+@compiled
+def backward_all(
+    gates: Any, slots: Any, active: Any, matrices: Any, re: Any, im: Any, l_re: Any, l_im: Any, gradient: Any
+) -> None:
+    """`run_backward` of every candidate: gradient [C, A]."""
+    for c in range(len(gradient)):
+        run_backward(
+            gates, slots, active[c], matrices[c], re[c].ravel(), im[c].ravel(), l_re[c].ravel(), l_im[c].ravel(),
+            re.shape[2], gradient[c],
+        )  # fmt: skip

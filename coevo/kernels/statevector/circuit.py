@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from coevo.errors import InputError, unknown_name
 from coevo.kernels.statevector.reference import Complex, Real, gate_matrix
@@ -17,21 +17,20 @@ MAX_QUBITS = 20
 MAX_UNITARY_QUBITS = 10
 """The unitary of 10 qubits takes 16 MiB in double precision."""
 
-# name -> (kind of `adjoint`, code of `adjoint`, qubits, angles)
-_GATES: dict[str, tuple[int, int, int, int]] = {
-    "rx": (0, 1, 1, 1),
-    "ry": (0, 2, 1, 1),
-    "rz": (0, 3, 1, 1),
-    "u1": (0, 4, 1, 1),
-    "u3": (0, 5, 1, 3),
-    "cu3": (1, 5, 2, 3),
-    "rzz": (2, 6, 2, 1),
-    "rxx": (2, 7, 2, 1),
-    "ryy": (2, 8, 2, 1),
-    "rzx": (2, 9, 2, 1),
-} | dict.fromkeys(("h", "x", "y", "z", "s", "sdg", "t", "tdg", "sx"), (0, 0, 1, 0))
-_GATES |= {"cx": (1, 0, 2, 0), "cz": (1, 0, 2, 0), "swap": (2, 0, 2, 0), "sqrtswap": (2, 0, 2, 0)}
-_UNDER_CONTROL = {"cx": "x", "cz": "z"}
+# name -> (code of `adjoint`, qubits, angles)
+_GATES: dict[str, tuple[int, int, int]] = {
+    "rx": (1, 1, 1),
+    "ry": (2, 1, 1),
+    "rz": (3, 1, 1),
+    "u1": (4, 1, 1),
+    "u3": (5, 1, 3),
+    "cu3": (5, 2, 3),
+    "rzz": (6, 2, 1),
+    "rxx": (7, 2, 1),
+    "ryy": (8, 2, 1),
+    "rzx": (7, 2, 1),
+} | dict.fromkeys(("h", "x", "y", "z", "s", "sdg", "t", "tdg", "sx"), (0, 1, 0))
+_GATES |= dict.fromkeys(("cx", "cz", "swap", "sqrtswap"), (0, 2, 0))
 GATES = tuple(_GATES)
 """Names that a `Circuit` knows."""
 
@@ -47,8 +46,7 @@ class Record:
     active: NDArray[np.uint8]
     re: Real  # [candidates, 2^n, width]
     im: Real
-    m_re: Real  # [candidates, G, 4, 4]
-    m_im: Real
+    matrices: Real  # [candidates, G, 10]
     by_states: bool  # made by `evolve`
 
 
@@ -69,25 +67,21 @@ class Circuit:
         for name, qubits, slots in self.gates:
             if name not in _GATES:
                 raise unknown_name("gate", name, _GATES)
-            kind, code, count, angles = _GATES[name]
+            code, count, angles = _GATES[name]
             if len(qubits) != count or len(set(qubits)) != count or not all(0 <= q < n_qubits for q in qubits):
                 raise InputError(
                     f"gate {name!r} on qubits {qubits}: expected {count} distinct qubits of 0 to {n_qubits - 1}"
                 )
             if len(slots) != angles or any(slot < 0 for slot in slots):
                 raise InputError(f"gate {name!r} takes {angles} angles, got the indices {slots}")
-            number = fixed.setdefault(_UNDER_CONTROL.get(name, name), len(fixed)) if code == 0 else 0
-            rows.append((kind, qubits[0], qubits[-1], code, number))
+            number = fixed.setdefault(name, len(fixed)) if code == 0 else 0
+            rows.append((*_pairs(name, tuple(qubits)), code, number))
             slots_of.append((*slots, *[slots[0] if slots else 0] * (3 - len(slots))))
         self.n_angles = 1 + max((slot for _, _, slots in self.gates for slot in slots), default=-1)
-        self._rows = np.array(rows, np.int32).reshape(-1, 5)
+        self._rows = np.array(rows, np.int32).reshape(-1, 8)
         self._slots = np.array(slots_of, np.int32).reshape(-1, 3)
-        matrices = np.zeros((max(1, len(fixed)), 4, 4), complex)
-        for name, number in fixed.items():
-            matrix = gate_matrix(name)
-            matrices[number, : len(matrix), : len(matrix)] = matrix
         self._fixed = {
-            np.dtype(kind): (np.ascontiguousarray(matrices.real, kind), np.ascontiguousarray(matrices.imag, kind))
+            np.dtype(kind): np.array([_pair_matrix(name) for name in fixed], kind).reshape(-1, 8)
             for kind in (np.float64, np.float32)
         }
 
@@ -126,7 +120,7 @@ class Circuit:
 
         After `evolve`, `whole` is [candidates, batch, 2^n], by the states instead.
         """
-        from coevo.kernels.statevector.adjoint import differentiate
+        from coevo.kernels.statevector.adjoint import backward_all
 
         count, dim, width = record.re.shape
         wanted = (count, width, dim) if record.by_states else record.re.shape
@@ -140,36 +134,65 @@ class Circuit:
         l_re, l_im = (np.ascontiguousarray(part, dtype=kind) for part in (whole.real, whole.imag))
         if np.shares_memory(l_re, whole):
             l_re, l_im = l_re.copy(), l_im.copy()
-        for index in range(count):
-            differentiate(
-                self._rows, self._slots, record.angles[index], record.active[index], record.m_re[index],
-                record.m_im[index], re[index], im[index], l_re[index], l_im[index], out[index],
-            )  # fmt: skip
+        backward_all(self._rows, self._slots, record.active, record.matrices, re, im, l_re, l_im, out)
         return out
 
-    def _run(self, angles: Real, active: Any, re: Real, im: Real) -> tuple[Complex, Record]:
-        from coevo.kernels.statevector.adjoint import run_circuit
+    def checked(self, angles: ArrayLike, active: ArrayLike | None, dtype: Any) -> tuple[Any, Any, Any, Any, Any]:
+        """The leading arguments of the compiled kernels: gates, slots, fixed matrices, angles [C, A] (at least one
+        column, so that there is something to point into), active uint8 [C, G]."""
+        from coevo.kernels.statevector.adjoint import all_finite
 
-        if angles.ndim != 2 or angles.shape[1] != self.n_angles or angles.dtype not in self._fixed:
+        numbers = np.ascontiguousarray(angles, dtype=dtype)
+        if numbers.ndim != 2 or numbers.shape[1] != self.n_angles or numbers.dtype not in self._fixed:
             raise InputError(
-                f"expected angles [candidates, {self.n_angles}] in float64 or float32, got shape {angles.shape} in "
-                f"{angles.dtype}"
+                f"expected angles [candidates, {self.n_angles}] in float64 or float32, got shape {numbers.shape} in "
+                f"{numbers.dtype}"
             )
-        if not np.isfinite(angles).all():
+        if not all_finite(numbers):
             raise InputError("expected finite angles, got NaN or infinity among them")
-        count, n_gates = len(angles), len(self._rows)
-        mask = np.ones((count, n_gates), np.uint8)
-        if active is not None:
+        count, n_gates = len(numbers), len(self._rows)
+        if active is None:
+            mask = np.ones((count, n_gates), np.uint8)
+        else:
             mask = np.ascontiguousarray(active, dtype=np.uint8)
             if mask.shape != (count, n_gates):
                 raise InputError(f"expected active [candidates, {n_gates}], got shape {mask.shape}")
-        angles = np.ascontiguousarray(angles)
-        if not angles.shape[1]:  # a circuit without angles still hands the kernel an array to point into
-            angles = np.zeros((count, 1), angles.dtype)
-        m_re, m_im = (np.empty((count, n_gates, 4, 4), angles.dtype) for _ in range(2))
-        for index in range(count):
-            run_circuit(
-                self._rows, self._slots, angles[index], mask[index], *self._fixed[angles.dtype], re[index], im[index],
-                m_re[index], m_im[index],
-            )  # fmt: skip
-        return re + 1j * im, Record(angles[:, : self.n_angles], mask, re, im, m_re, m_im, False)
+        if not self.n_angles:
+            numbers = np.zeros((count, 1), numbers.dtype)
+        return self._rows, self._slots, self._fixed[numbers.dtype], numbers, mask
+
+    def _run(self, angles: Real, active: Any, re: Real, im: Real) -> tuple[Complex, Record]:
+        from coevo.kernels.statevector.adjoint import forward_all
+
+        arguments = self.checked(angles, active, angles.dtype)
+        matrices = np.empty((len(re), len(self._rows), 10), re.dtype)
+        forward_all(*arguments, re, im, matrices)
+        return re + 1j * im, Record(arguments[3][:, : self.n_angles], arguments[4], re, im, matrices, False)
+
+
+def _pairs(name: str, qubits: tuple[int, ...]) -> tuple[int, int, int, int, int, int]:
+    """Which rows a gate mixes: pivot, mask, control, value, variant and stride, see `adjoint`."""
+    last = 1 << qubits[-1]
+    if len(qubits) == 1:
+        return last, last, 0, 0, 0, last
+    first = 1 << qubits[0]
+    stride = min(first, last)
+    if name in ("cu3", "cx", "cz"):
+        return last, last, first, first, 0, stride
+    if name in ("swap", "sqrtswap"):  # 01 with 10
+        return last, first | last, first, first, 0, stride
+    if name == "rxx":
+        return last, first | last, 0, 0, 0, stride
+    if name == "ryy":  # YY is -1 between 00 and 11, and 1 between 01 and 10
+        return last, first | last, 0, 0, first, stride
+    return last, last, 0, 0, first, stride  # rzz, rzx: the first qubit's Z
+
+
+def _pair_matrix(name: str) -> list[float]:
+    """The [2, 2] matrix of a fixed gate on its pairs: re and im of 00, 01, 10, 11."""
+    matrix = gate_matrix(name)
+    if name in ("cx", "cz"):
+        matrix = matrix[np.ix_([1, 3], [1, 3])]
+    elif len(matrix) == 4:
+        matrix = matrix[1:3, 1:3]
+    return [part for entry in matrix.ravel() for part in (entry.real, entry.imag)]

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from coevo.errors import InputError
 from coevo.kernels.statevector.circuit import Circuit
-from coevo.kernels.statevector.objective_reference import logits_of, loss_and_gradient
-from coevo.kernels.statevector.reference import Complex, Real
+from coevo.kernels.statevector.reference import Complex, Real, z_signs
+from coevo.kernels.threads import in_parts
 
 
 class Readout:
@@ -22,10 +22,17 @@ class Readout:
         targets: labels, int [S], 0 to classes - 1; or weights of the classes, float [S, classes] (one-hot).
         head: float [n, classes]: logits are <Z> @ head.
         dtype: float64 or float32, of all arithmetic and results.
+        threads: candidates of one call are spread over so many.
     """
 
-    def __init__(self, circuit: Circuit, states: Complex, targets: ArrayLike, head: ArrayLike, dtype: Any = np.float64):
-        self.circuit = circuit
+    def __init__(
+        self, circuit: Circuit, states: Complex, targets: ArrayLike, head: ArrayLike, dtype: Any = np.float64,
+        threads: int = 1,
+    ):  # fmt: skip
+        from coevo.kernels.statevector.objective_kernels import logits_all, readout_all
+
+        self._readout_all, self._logits_all = readout_all, logits_all
+        self.circuit, self.threads = circuit, threads
         self.dtype = float_type(dtype)
         dim = 2**circuit.n_qubits
         states = np.asarray(states)
@@ -35,9 +42,18 @@ class Readout:
         if weights.ndim != 2 or len(weights) != circuit.n_qubits or not weights.size or not np.isfinite(weights).all():
             raise InputError(f"expected a finite head [{circuit.n_qubits}, classes], got shape {weights.shape}")
         self.samples, self.classes = len(states), weights.shape[1]
-        self._states: Complex = states.astype(np.complex64 if self.dtype == np.float32 else np.complex128)
-        self._targets = self._one_hot(np.asarray(targets))
-        self._head = weights.astype(self.dtype)
+        self._by_sample = states.real.astype(self.dtype), states.imag.astype(self.dtype)  # [S, 2^n]
+        self._columns = _columns(*self._by_sample)
+        self._targets = self._one_hot(np.asarray(targets))  # [S, classes]
+        self._target_columns = np.ascontiguousarray(self._targets.T)
+        self._weights = np.ascontiguousarray(z_signs(circuit.n_qubits) @ weights, dtype=self.dtype)  # [2^n, classes]
+        # For `exponentials`: what it sees numbers as, the lowest exponent, the number to round by, log 2 in two parts.
+        if self.dtype == np.float64:
+            self._bits: type[np.signedinteger[Any]] = np.int64
+            self._limits = np.array([-708.0, 1.5 * 2**52, 0.6931471803691238, 1.9082149292705877e-10])
+        else:
+            self._bits = np.int32
+            self._limits = np.array([-87.0, 1.5 * 2**23, 0.693359375, -2.12194440e-4], np.float32)
 
     def value_and_gradient(
         self, angles: ArrayLike, active: ArrayLike | None = None, rows: NDArray[np.int64] | None = None
@@ -46,15 +62,34 @@ class Readout:
 
         `active` uint8 [C, G] leaves gates out; `rows` int64 [B] are the samples of a batch, all of them unless given.
         """
-        chosen = slice(None) if rows is None else self._rows(rows)
-        return loss_and_gradient(
-            self.circuit, self._states[chosen], self._targets[chosen], self._head,
-            np.asarray(angles, dtype=self.dtype), active,
-        )  # fmt: skip
+        gates, slots, fixed, numbers, mask = self.circuit.checked(angles, active, self.dtype)
+        samples, targets = self._columns, self._target_columns
+        if rows is not None:
+            chosen = self._rows(rows)
+            samples = _columns(self._by_sample[0][chosen], self._by_sample[1][chosen])
+            targets = np.ascontiguousarray(self._targets[chosen].T)
+        loss, gradient = np.empty(len(numbers), self.dtype), np.zeros(numbers.shape, self.dtype)
+
+        def work(part: slice) -> None:
+            logits = np.empty(targets.shape, self.dtype)
+            self._readout_all(
+                gates, slots, fixed, numbers[part], mask[part], *samples, targets, self._weights, self._limits, logits,
+                logits.view(self._bits), loss[part], gradient[part],
+            )  # fmt: skip
+
+        in_parts(work, len(numbers), self.threads)
+        return loss, gradient if self.circuit.n_angles else gradient[:, :0]
 
     def logits(self, angles: ArrayLike, active: ArrayLike | None = None) -> Real:
         """<Z> @ head of every candidate and sample, [C, S, classes]."""
-        return logits_of(self.circuit, self._states, self._head, np.asarray(angles, dtype=self.dtype), active)
+        gates, slots, fixed, numbers, mask = self.circuit.checked(angles, active, self.dtype)
+        found = np.empty((len(numbers), self.classes, self.samples), self.dtype)
+
+        def work(part: slice) -> None:
+            self._logits_all(gates, slots, fixed, numbers[part], mask[part], *self._columns, self._weights, found[part])
+
+        in_parts(work, len(numbers), self.threads)
+        return found.swapaxes(1, 2)
 
     def _one_hot(self, targets: NDArray[Any]) -> Real:
         if targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer):
@@ -79,6 +114,11 @@ class Readout:
         if rows.min() < 0 or rows.max() >= self.samples:
             raise InputError(f"expected rows of 0 to {self.samples - 1}, got {rows.min()} to {rows.max()}")
         return rows
+
+
+def _columns(re: Real, im: Real) -> tuple[Real, Real]:
+    """Samples [S, 2^n] side by side, [2^n, S]."""
+    return np.ascontiguousarray(re.T), np.ascontiguousarray(im.T)
 
 
 def float_type(dtype: Any) -> np.dtype[Any]:

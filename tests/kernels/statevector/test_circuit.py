@@ -14,9 +14,9 @@ pytest.importorskip("numba")
 
 def random_gates(n_qubits, count, rng):
     gates, slot = [], 0
-    names = [name for name in GATES if _GATES[name][2] <= n_qubits]
+    names = [name for name in GATES if _GATES[name][1] <= n_qubits]
     for name in [*names, *rng.choice(names, count)]:  # every gate at least once
-        _, _, qubits, angles = _GATES[name]
+        _, qubits, angles = _GATES[name]
         gates.append((str(name), tuple(int(q) for q in rng.permutation(n_qubits)[:qubits]), range(slot, slot + angles)))
         slot += angles
     return gates
@@ -154,7 +154,7 @@ def test_matrices_are_qiskits(name):
     library = pytest.importorskip("qiskit.circuit.library")
     from coevo.kernels.statevector import gate_matrix
 
-    angles = np.linspace(0.3, 1.7, _GATES[name][3])
+    angles = np.linspace(0.3, 1.7, _GATES[name][2])
     gate = library.get_standard_gate_name_mapping()[name].base_class(*angles)
     np.testing.assert_allclose(gate_matrix(name, angles), gate.to_matrix(), atol=1e-14)
 

@@ -20,9 +20,9 @@ pytest.importorskip("numba")
 
 def every_gate(n_qubits, rng, extra=12):
     gates, slot = [], 0
-    names = [name for name in GATES if _GATES[name][2] <= n_qubits]
+    names = [name for name in GATES if _GATES[name][1] <= n_qubits]
     for name in [*names, *rng.choice(names, extra)]:
-        _, _, qubits, angles = _GATES[name]
+        _, qubits, angles = _GATES[name]
         gates.append((str(name), tuple(int(q) for q in rng.permutation(n_qubits)[:qubits]), range(slot, slot + angles)))
         slot += angles
     return gates
@@ -105,6 +105,26 @@ def test_rows_choose_a_batch(case, batch):
     wanted = loss_and_gradient(circuit, states[rows], np.eye(2)[labels[rows]], head, angles, active)
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
+
+
+def test_threads_change_nothing(case):
+    circuit, angles, active, rng = case
+    angles, active = np.repeat(angles, 3, axis=0), np.repeat(active, 3, axis=0)
+    states, labels = unit_states(5, circuit.n_qubits, rng), rng.integers(0, 2, 5)
+    terms = pauli_sum(circuit.n_qubits, 4, rng)
+    alone, spread = (
+        (
+            *Readout(circuit, states, labels, np.ones((circuit.n_qubits, 2)), threads=threads).value_and_gradient(
+                angles, active
+            ),
+            Readout(circuit, states, labels, np.ones((circuit.n_qubits, 2)), threads=threads).logits(angles, active),
+            *Energy(circuit, *terms, threads=threads).value_and_gradient(angles, active),
+            Energy(circuit, *terms, threads=threads).values(angles, active),
+        )
+        for threads in (1, 4)
+    )
+    for one, other in zip(alone, spread, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_large_logits_do_not_overflow():

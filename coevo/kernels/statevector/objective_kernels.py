@@ -1,0 +1,300 @@
+"""`Readout` and `Energy`, compiled: one call for all candidates. Sums run over samples, which lie side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from coevo.kernels.jit import compiled, compiled_reordering
+from coevo.kernels.statevector.adjoint import make_matrices, run_backward, run_forward
+
+
+@compiled
+def add_scaled(
+    p: Any, q: Any, x_re: Any, x_im: Any, y_re: Any, y_im: Any, p_re: Any, p_im: Any, q_re: Any, q_im: Any
+) -> None:
+    """Two sums [B] of two columns' multiples: row p += p[0] x + p[1] y, row q += q[0] x + q[1] y; p and q [4] hold re
+    and im of their two factors."""
+    a, b, c, d = p[0], p[1], p[2], p[3]
+    e, f, g, h = q[0], q[1], q[2], q[3]
+    for s in range(len(p_re)):
+        x, xi, y, yi = x_re[s], x_im[s], y_re[s], y_im[s]
+        p_re[s] += a * x - b * xi + c * y - d * yi
+        p_im[s] += a * xi + b * x + c * yi + d * y
+        q_re[s] += e * x - f * xi + g * y - h * yi
+        q_im[s] += e * xi + f * x + g * yi + h * y
+
+
+@compiled
+def meet(u_re: Any, u_im: Any, x_re: Any, x_im: Any, out_re: Any, out_im: Any) -> None:
+    """out [2^n, B] = unitary [2^n, 2^n] times columns [2^n, B]."""
+    dim = len(x_re)
+    p, q = np.empty(4, x_re.dtype), np.empty(4, x_re.dtype)
+    for j in range(0, dim, 2):
+        to_re, to_im, also_re, also_im = out_re[j], out_im[j], out_re[j + 1], out_im[j + 1]
+        to_re[:] = 0
+        to_im[:] = 0
+        also_re[:] = 0
+        also_im[:] = 0
+        for k in range(0, dim, 2):
+            p[0], p[1], p[2], p[3] = u_re[j, k], u_im[j, k], u_re[j, k + 1], u_im[j, k + 1]
+            q[0], q[1], q[2], q[3] = u_re[j + 1, k], u_im[j + 1, k], u_re[j + 1, k + 1], u_im[j + 1, k + 1]
+            add_scaled(p, q, x_re[k], x_im[k], x_re[k + 1], x_im[k + 1], to_re, to_im, also_re, also_im)
+
+
+@compiled_reordering
+def four_products(p_re: Any, p_im: Any, q_re: Any, q_im: Any, x_re: Any, x_im: Any, y_re: Any, y_im: Any) -> Any:
+    """Sums of p conj(x), p conj(y), q conj(x), q conj(y), real and imaginary parts."""
+    zero = p_re.dtype.type(0)
+    a, b, c, d, e, f, g, h = zero, zero, zero, zero, zero, zero, zero, zero
+    for s in range(len(p_re)):
+        p, pi, q, qi, x, xi, y, yi = p_re[s], p_im[s], q_re[s], q_im[s], x_re[s], x_im[s], y_re[s], y_im[s]
+        a += p * x + pi * xi
+        b += pi * x - p * xi
+        c += p * y + pi * yi
+        d += pi * y - p * yi
+        e += q * x + qi * xi
+        f += qi * x - q * xi
+        g += q * y + qi * yi
+        h += qi * y - q * yi
+    return a, b, c, d, e, f, g, h
+
+
+@compiled
+def meet_back(out_re: Any, out_im: Any, x_re: Any, x_im: Any, w_re: Any, w_im: Any) -> None:
+    """w [2^n, 2^n] = out [2^n, B] times the adjoint of x [2^n, B]."""
+    dim = len(x_re)
+    for i in range(0, dim, 2):
+        for j in range(0, dim, 2):
+            (
+                w_re[i, j], w_im[i, j], w_re[i, j + 1], w_im[i, j + 1], w_re[i + 1, j], w_im[i + 1, j],
+                w_re[i + 1, j + 1], w_im[i + 1, j + 1],
+            ) = four_products(
+                out_re[i], out_im[i], out_re[i + 1], out_im[i + 1], x_re[j], x_im[j], x_re[j + 1], x_im[j + 1]
+            )  # fmt: skip
+
+
+@compiled
+def add_chances(re: Any, im: Any, weights: Any, logits: Any) -> None:
+    """logits [classes, B] += weights [classes] times |re + i im|^2 [B]."""
+    for c in range(len(weights)):
+        weight, row = weights[c], logits[c]
+        for s in range(len(re)):
+            row[s] += weight * (re[s] * re[s] + im[s] * im[s])
+
+
+@compiled
+def exponentials(x: Any, bits: Any, magic: float, mantissa: int, ln2_high: float, ln2_low: float) -> None:
+    """x [B] <= 0 becomes exp(x), 2^k times a polynomial in the rest; `bits` is x seen as integers of its width.
+
+    Loops of plain arithmetic, so that they become vector instructions, which calls of exp do not. k is rounded by
+    adding `magic` (1.5 times the number from which on there are integers alone) and stands in that sum's last bits.
+    """
+    kind = x.dtype.type
+    one, ratio = kind(1), kind(1.4426950408889634)
+    c2, c3, c4, c5, c6 = kind(1 / 2), kind(1 / 6), kind(1 / 24), kind(1 / 120), kind(1 / 720)
+    c7, c8, c9, c10 = kind(1 / 5040), kind(1 / 40320), kind(1 / 362880), kind(1 / 3628800)
+    c11, c12, c13 = kind(1 / 39916800), kind(1 / 479001600), kind(1 / 6227020800)
+    whole = np.empty(len(x), x.dtype)
+    powers = whole.view(bits.dtype)
+    for s in range(len(x)):
+        value = x[s]
+        shifted = value * ratio + magic
+        whole[s] = shifted
+        k = shifted - magic
+        r = (value - k * ln2_high) - k * ln2_low
+        p = c11 + r * (c12 + r * c13)
+        p = c7 + r * (c8 + r * (c9 + r * (c10 + r * p)))
+        x[s] = one + r * (one + r * (c2 + r * (c3 + r * (c4 + r * (c5 + r * (c6 + r * p))))))
+    for s in range(len(x)):
+        bits[s] += powers[s] << mantissa
+
+
+@compiled
+def cross_entropy(logits: Any, bits: Any, targets: Any, limits: Any) -> Any:
+    """The mean loss; logits [classes, B] become the loss's gradient by them, times 2.
+
+    `bits` is logits seen as integers; `limits` [4]: the lowest logarithm of a normal number, the `magic` of
+    `exponentials`, and log 2 in two parts.
+    """
+    classes, samples = logits.shape
+    kind = logits.dtype.type
+    mantissa = 52 if logits.itemsize == 8 else 23
+    largest, total, mass = logits[0].copy(), np.zeros(samples, logits.dtype), np.zeros(samples, logits.dtype)
+    for c in range(1, classes):
+        row = logits[c]
+        for s in range(samples):
+            largest[s] = max(largest[s], row[s])
+    loss = 0.0
+    for c in range(classes):
+        row, target = logits[c], targets[c]
+        for s in range(samples):
+            row[s] -= largest[s]
+        for s in range(samples):
+            loss -= target[s] * row[s]
+        for s in range(samples):
+            row[s] = max(row[s], limits[0])
+            mass[s] += target[s]
+        exponentials(row, bits[c], limits[1], mantissa, limits[2], limits[3])
+        for s in range(samples):
+            total[s] += row[s]
+    for s in range(samples):
+        loss += mass[s] * np.log(total[s])
+    scale = kind(2.0 / samples)
+    for s in range(samples):
+        mass[s] *= scale / total[s]
+    for c in range(classes):
+        row, target = logits[c], targets[c]
+        for s in range(samples):
+            row[s] = row[s] * mass[s] - target[s] * scale
+    return loss / samples
+
+
+@compiled
+def weigh(weights: Any, by_logits: Any, factor: Any) -> None:
+    """factor [B] = sum over classes of weights [classes] by_logits [classes, B]."""
+    factor[:] = 0
+    for c in range(len(weights)):
+        weight, row = weights[c], by_logits[c]
+        for s in range(len(factor)):
+            factor[s] += weight * row[s]
+
+
+@compiled
+def scale_by(factor: Any, row: Any) -> None:
+    for s in range(len(row)):
+        row[s] *= factor[s]
+
+
+@compiled
+def set_identity(re: Any, im: Any) -> None:
+    re[:] = 0
+    im[:] = 0
+    for k in range(len(re)):
+        re[k, k] = 1
+
+
+@compiled
+def readout_all(
+    gates: Any, slots: Any, fixed: Any, angles: Any, active: Any, x_re: Any, x_im: Any, targets: Any, weights: Any,
+    limits: Any, logits: Any, bits: Any, loss: Any, gradient: Any,
+) -> None:  # fmt: skip
+    """Loss [C] and gradient [C, A] of samples x [2^n, B] with targets [classes, B]; weights [2^n, classes] are signs @
+    head. With more samples than 2^n the circuit is multiplied into one unitary that meets them all."""
+    dim, samples = x_re.shape
+    kind = x_re.dtype
+    by_unitary = samples > dim
+    width = dim if by_unitary else samples
+    matrices, factor = np.empty((len(gates), 10), kind), np.empty(samples, kind)
+    u_re, u_im = np.empty((dim, width), kind), np.empty((dim, width), kind)
+    w_re, w_im = np.empty((dim, width), kind), np.empty((dim, width), kind)
+    met = samples if by_unitary else 1
+    out_re, out_im = np.empty((dim, met), kind), np.empty((dim, met), kind)
+    for candidate in range(len(angles)):
+        make_matrices(gates, slots, angles[candidate], active[candidate], fixed, matrices)
+        if by_unitary:
+            set_identity(u_re, u_im)
+        else:
+            u_re[:] = x_re
+            u_im[:] = x_im
+        run_forward(gates, active[candidate], matrices, u_re.ravel(), u_im.ravel(), width)
+        state_re, state_im = u_re, u_im
+        if by_unitary:
+            meet(u_re, u_im, x_re, x_im, out_re, out_im)
+            state_re, state_im = out_re, out_im
+        logits[:] = 0
+        for j in range(dim):
+            add_chances(state_re[j], state_im[j], weights[j], logits)
+        loss[candidate] = cross_entropy(logits, bits, targets, limits)
+        if by_unitary:
+            for j in range(dim):
+                weigh(weights[j], logits, factor)
+                scale_by(factor, out_re[j])
+                scale_by(factor, out_im[j])
+            meet_back(out_re, out_im, x_re, x_im, w_re, w_im)
+        else:
+            for j in range(dim):
+                weigh(weights[j], logits, factor)
+                w_re[j] = u_re[j]
+                w_im[j] = u_im[j]
+                scale_by(factor, w_re[j])
+                scale_by(factor, w_im[j])
+        run_backward(
+            gates, slots, active[candidate], matrices, u_re.ravel(), u_im.ravel(), w_re.ravel(), w_im.ravel(), width,
+            gradient[candidate],
+        )  # fmt: skip
+
+
+@compiled
+def logits_all(
+    gates: Any, slots: Any, fixed: Any, angles: Any, active: Any, x_re: Any, x_im: Any, weights: Any, logits: Any
+) -> None:
+    """Logits [C, classes, S] of samples x [2^n, S]."""
+    dim, samples = x_re.shape
+    kind = x_re.dtype
+    by_unitary = samples > dim
+    width = dim if by_unitary else samples
+    matrices = np.empty((len(gates), 10), kind)
+    u_re, u_im = np.empty((dim, width), kind), np.empty((dim, width), kind)
+    met = samples if by_unitary else 1
+    out_re, out_im = np.empty((dim, met), kind), np.empty((dim, met), kind)
+    for candidate in range(len(angles)):
+        make_matrices(gates, slots, angles[candidate], active[candidate], fixed, matrices)
+        if by_unitary:
+            set_identity(u_re, u_im)
+        else:
+            u_re[:] = x_re
+            u_im[:] = x_im
+        run_forward(gates, active[candidate], matrices, u_re.ravel(), u_im.ravel(), width)
+        state_re, state_im = u_re, u_im
+        if by_unitary:
+            meet(u_re, u_im, x_re, x_im, out_re, out_im)
+            state_re, state_im = out_re, out_im
+        logits[candidate] = 0
+        for j in range(dim):
+            add_chances(state_re[j], state_im[j], weights[j], logits[candidate])
+
+
+@compiled
+def apply_sum(flips: Any, d_re: Any, d_im: Any, re: Any, im: Any, out_re: Any, out_im: Any) -> None:
+    """out = H psi: sum over flips x of diagonal [x, i] psi[i ^ x]; d_im may be empty for a real diagonal."""
+    out_re[:] = 0
+    out_im[:] = 0
+    real = len(d_im) == 0
+    for k in range(len(flips)):
+        flip = flips[k]
+        for i in range(len(re)):
+            x, y = re[i ^ flip], im[i ^ flip]
+            out_re[i] += d_re[k, i] * x
+            out_im[i] += d_re[k, i] * y
+            if not real:
+                out_re[i] -= d_im[k, i] * y
+                out_im[i] += d_im[k, i] * x
+
+
+@compiled
+def energy_all(
+    gates: Any, slots: Any, fixed: Any, angles: Any, active: Any, flips: Any, d_re: Any, d_im: Any, values: Any,
+    gradient: Any,
+) -> None:  # fmt: skip
+    """Energies [C] and their gradient [C, A] (left alone where it has no rows), from |0...0>."""
+    kind, dim = d_re.dtype, d_re.shape[1]
+    matrices = np.empty((len(gates), 10), kind)
+    re, im, l_re, l_im = np.empty(dim, kind), np.empty(dim, kind), np.empty(dim, kind), np.empty(dim, kind)
+    for candidate in range(len(angles)):
+        make_matrices(gates, slots, angles[candidate], active[candidate], fixed, matrices)
+        re[:] = 0
+        im[:] = 0
+        re[0] = 1
+        run_forward(gates, active[candidate], matrices, re, im, 1)
+        apply_sum(flips, d_re, d_im, re, im, l_re, l_im)
+        total = 0.0
+        for i in range(dim):
+            total += re[i] * l_re[i] + im[i] * l_im[i]
+        values[candidate] = total
+        if len(gradient):
+            for i in range(dim):
+                l_re[i] *= 2
+                l_im[i] *= 2
+            run_backward(gates, slots, active[candidate], matrices, re, im, l_re, l_im, 1, gradient[candidate])

@@ -15,12 +15,11 @@ from coevo.hardware.quantum.calibration import (
     NOT_GATES,
     Calibration,
     Properties,
-    read_snapshot,
     readout_probabilities,
-    write_snapshot,
 )
 from coevo.hardware.quantum.channels import gate_error, relaxation
 from coevo.hardware.quantum.pauli import Matrix, gate_matrices, transfer_matrix_of_unitary
+from coevo.hardware.quantum.snapshot import read_snapshot, write_snapshot
 from coevo.hardware.quantum.table import ChannelTable
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class QuantumDevice:
 
     @classmethod
     def from_snapshot(cls, path: str | Path) -> QuantumDevice:
-        """A JSON snapshot (its format: `coevo.hardware.quantum.calibration`), without Qiskit."""
+        """A JSON snapshot (its format: `coevo.hardware.quantum.snapshot`), without Qiskit."""
         return cls(read_snapshot(path))
 
     def write_snapshot(self, path: str | Path) -> None:

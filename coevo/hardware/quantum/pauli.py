@@ -140,6 +140,16 @@ def u_matrices(theta: ArrayLike, phi: ArrayLike, lam: ArrayLike) -> Matrix:
     return rotation_matrices("rz", phi) @ rotation_matrices("ry", theta) @ rotation_matrices("rz", lam)
 
 
+@functools.cache
+def gate_size(name: str) -> tuple[int, int] | None:
+    """(qubits, angles) of a gate of this module, None for any other name."""
+    for count in range(4):
+        matrix = gate_matrices(name, (0.0,) * count)
+        if matrix is not None:
+            return (1 if len(matrix) == 4 else 2), count
+    return None
+
+
 def gate_matrices(name: str, params: tuple[ArrayLike, ...]) -> Matrix | None:
     """PTMs [..., 4^n, 4^n] of any gate of this module; None where name or parameter count do not fit."""
     if not params:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from coevo.cost_models.circuit_noise.checks import floating, real_array, whole_number
 from coevo.cost_models.circuit_noise.program import Encoder, Program, Rows
 from coevo.errors import InputError
 from coevo.hardware.quantum.table import DOUBLE_BASIS, SINGLE_BASIS
@@ -69,12 +70,10 @@ def noisy_expectations(
 
 def check_options(dtype: Any, engine: str, threads: int) -> Any:
     """The dtype; InputError for what no engine takes."""
-    kind = np.dtype(dtype)
-    if kind not in (np.dtype(np.float64), np.dtype(np.float32)):
-        raise InputError(f"expected dtype float64 or float32, got {kind}")
+    kind = floating(dtype)
     if engine not in ENGINES:
         raise InputError(f"expected an engine of {', '.join(ENGINES)}, got {engine!r}")
-    if threads < 1:
+    if whole_number(threads, "threads") < 1:
         raise InputError(f"expected 1 thread or more, got {threads}")
     return kind
 
@@ -98,6 +97,8 @@ def judged(states: EncodedBatch, count: int, sweep: Callable[[int, int], Swept],
 
 def check_inputs(programs: Sequence[Program], inputs: ArrayLike | None) -> Array:
     """The inputs as float64 [samples, num_inputs], contiguous."""
+    if isinstance(programs, Program):
+        raise InputError("expected a sequence of programs, got one program; give [program]")
     counts = {program.num_inputs for program in programs}
     reads = {len(program.read) for program in programs}
     if len(counts) > 1 or len(reads) > 1:
@@ -107,7 +108,7 @@ def check_inputs(programs: Sequence[Program], inputs: ArrayLike | None) -> Array
     if any(program.num_weights for program in programs):
         raise InputError("a program has unbound weights; bind them with `bind_weights`")
     wanted = counts.pop() if counts else 0
-    data = np.zeros((1, 0)) if inputs is None else np.asarray(inputs, dtype=np.float64)
+    data = np.zeros((1, 0)) if inputs is None else real_array(inputs, "the inputs")
     if data.ndim != 2 or (programs and data.shape[1] != wanted):
         raise InputError(f"expected inputs [samples, {wanted}], got shape {data.shape}")
     if not np.isfinite(data).all():

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coevo.errors import missing_extra
 from coevo.hardware.quantum.pauli import pauli_strings
 
 _NEGLIGIBLE = 1e-14
@@ -72,10 +71,8 @@ def walked(
     state: Any = _initial(uniform.shape[1], n, vectors, numbers).astype(kind)
     xp: Any = np
     if device is not None:
-        try:
-            import torch as xp
-        except ImportError as error:
-            raise missing_extra("torch", "quantum") from error
+        import torch as xp
+
         state = xp.as_tensor(state, device=device)
     for step in steps:
         state = _jump(state, step, numbers, xp)

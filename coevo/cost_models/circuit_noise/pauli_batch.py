@@ -59,9 +59,9 @@ def noisy_pauli_sums(
     """
     kind = check_options(dtype, engine, threads)
     sums = PauliSums(labels, coefficients, readout_error=readout_error, basis_change_noise=basis_change_noise)
+    data = check_inputs(programs, inputs)
     for program in programs:
         sums.check(program)
-    data = check_inputs(programs, inputs)
     n_obs = len(sums.coefficients)
     if not programs or not sums.touched:  # multiples of the identity, whatever the circuit
         constants = np.array([sums.operator(observable, ()) for observable in range(n_obs)], kind)
@@ -93,6 +93,7 @@ def outcome_probabilities(programs: Sequence[Program], inputs: ArrayLike | None 
 
     Raises InputError as `noisy_pauli_sums` does, and beyond 8 read qubits.
     """
+    check_inputs(programs, inputs)
     count = len(programs[0].read) if programs else 0
     if count > MAX_READ:
         raise InputError(

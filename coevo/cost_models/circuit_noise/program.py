@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from coevo.cost_models.circuit_noise.checks import real_array, real_number, whole_number, whole_numbers
 from coevo.cost_models.circuit_noise.gates import duration_s, refuse_instruction
 from coevo.errors import InputError
 from coevo.hardware.quantum.pauli import Matrix
@@ -72,7 +73,6 @@ class Program:
         read: the physical qubits that are read out, in order.
         readout: float64 [n_obs, 2]: each is read out as a I + b Z, readout error included.
         matrices: matrices of the body alone (gates that no rotation describes), named by -2 - index in its rows.
-        matrices: matrices of this program alone (gates that no rotation describes), named by -2 - index in `rows`.
     """
 
     device: QuantumDevice
@@ -118,6 +118,10 @@ def read_program(
             measurement, an angle that is NaN, infinite, not affine or of both kinds, a data-dependent gate after a
             two-qubit gate, a qubit out of range.
     """
+    _check_device(device)
+    _check_circuit(circuit)
+    if encoder is not None and not isinstance(encoder, Encoder):
+        _check_circuit(encoder)
     reader = _Reader(device, inputs, weights)
     given = encoder if isinstance(encoder, Encoder) else None
     if given is not None and (len(inputs) or given.device is not device):
@@ -153,13 +157,24 @@ def program_from_gates(
 ) -> Program:
     """A program without Qiskit: gates of the device in order, the first ones possibly with `Input` angles.
 
-    Raises InputError as `read_program` does, and for an input column of `num_inputs` or more.
+    Raises InputError as `read_program` does, for an input column of `num_inputs` or more, and for a gate that is no
+    (name, qubits, angles).
     """
+    _check_device(device)
+    if whole_number(num_inputs, "num_inputs") < 0:
+        raise InputError(f"expected num_inputs of 0 or more, got {num_inputs}")
     reader = _Reader(device, range(num_inputs), ())
-    for name, places, params in gates:
-        place = tuple(int(qubit) for qubit in places)
+    for position, gate in enumerate(gates):
+        try:
+            name, places, params = gate
+        except (TypeError, ValueError):
+            raise InputError(f"gate {position} is {gate!r}; expected (name, qubits, angles)") from None
+        place = whole_numbers(places, f"the qubits of gate {position} ({name!r})")
         if name == "delay":
-            reader.rows.append(device.channels.delay(place[0], float(params[0])))
+            if len(place) != 1 or len(params) != 1:
+                raise InputError(f"gate {position} is {gate!r}; expected a delay on one qubit, with its seconds")
+            seconds = real_number(params[0], f"the duration of the delay on qubit {place[0]} (gate {position})")
+            reader.rows.append(device.channels.delay(place[0], seconds))
             reader.angles.append(0.0)
             continue
         refuse_instruction(name, place, device)
@@ -175,6 +190,8 @@ def read_encoder(circuit: QuantumCircuit, device: QuantumDevice, inputs: Sequenc
 
     Raises InputError as `read_program` does, and for a two-qubit gate or a measurement.
     """
+    _check_device(device)
+    _check_circuit(circuit)
     reader = _Reader(device, inputs, ())
     reader.read(circuit)
     if reader.measured:
@@ -184,7 +201,7 @@ def read_encoder(circuit: QuantumCircuit, device: QuantumDevice, inputs: Sequenc
 
 def bind_weights(program: Program, values: ArrayLike) -> Program:
     """The program at given weights [num_weights], radians."""
-    numbers = np.asarray(values, dtype=float)
+    numbers = real_array(values, "the weights")
     if numbers.shape != (program.num_weights,) or not np.isfinite(numbers).all():
         raise InputError(f"expected {program.num_weights} finite weights, got an array of shape {numbers.shape}")
     angles = affine_angles(program.body, numbers)
@@ -198,9 +215,19 @@ def affine_angles(part: Rows, values: Matrix) -> Matrix:
     return angles
 
 
+def _check_device(device: Any) -> None:
+    if not hasattr(device, "channels"):
+        raise InputError(f"expected a QuantumDevice, got {device!r}; build one with QuantumDevice.from_name")
+
+
+def _check_circuit(circuit: Any) -> None:
+    if not hasattr(circuit, "data") or not hasattr(circuit, "num_qubits"):
+        raise InputError(f"expected a qiskit QuantumCircuit, got {circuit!r}; for plain gates use program_from_gates")
+
+
 def check_readout(qubits: Sequence[int], device: QuantumDevice) -> list[int]:
     """The readout qubits as distinct integers of the device, or InputError."""
-    read = [int(qubit) for qubit in qubits]
+    read = list(whole_numbers(qubits, "the readout qubits"))
     if not read:
         raise InputError("no qubit to read out: give `qubits`, or measure at the end of the circuit")
     if len(set(read)) != len(read):
@@ -322,7 +349,7 @@ class _Reader:
             return float(value.offset), [(self.places[value.column], float(value.slope))]
         parameters = getattr(value, "parameters", None)
         if not parameters:
-            number = float(value)
+            number = real_number(value, f"the angle of {where}")
             if not np.isfinite(number):
                 raise InputError(f"{where} has the angle {number}; expected a finite number of radians")
             return number, []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coevo.cost_models.circuit_noise.checks import check_torch_device
 from coevo.cost_models.circuit_noise.pauli_sums import PauliSums
 from coevo.cost_models.circuit_noise.program import Program
 from coevo.hardware.quantum.pauli import ZERO_STATE
@@ -51,6 +52,7 @@ def _judged(
     from coevo.kernels.pauli_transfer.plan import light_cone, plan
     from coevo.kernels.pauli_transfer.torch_sweep import meet_batch, pull_back_batch
 
+    check_torch_device(device)
     rows, singles, doubles = _common(programs)
     encoded = []
     for own, qubits, program in zip(rows, read, programs, strict=True):

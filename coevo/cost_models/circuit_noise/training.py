@@ -19,6 +19,7 @@ from coevo.cost_models.circuit_noise.batch import (
     too_large,
     with_own_matrices,
 )
+from coevo.cost_models.circuit_noise.checks import floating, real_array
 from coevo.cost_models.circuit_noise.ends import End, Readouts, Sums
 from coevo.cost_models.circuit_noise.pauli_sums import PauliSums
 from coevo.cost_models.circuit_noise.program import Program, affine_angles
@@ -60,10 +61,8 @@ class NoiseAwareCircuit:
     ):
         from coevo.kernels.pauli_transfer.plan import light_cone, plan
 
-        kind = np.dtype(dtype)
-        if kind not in (np.dtype(np.float64), np.dtype(np.float32)):
-            raise InputError(f"expected dtype float64 or float32, got {kind}")
-        data = np.zeros((1, 0)) if inputs is None else np.asarray(inputs, dtype=np.float64)
+        kind = floating(dtype)
+        data = np.zeros((1, 0)) if inputs is None else real_array(inputs, "the inputs")
         if data.ndim != 2 or data.shape[1] != program.num_inputs or not np.isfinite(data).all():
             raise InputError(f"expected finite inputs [samples, {program.num_inputs}], got shape {data.shape}")
         self.program = program
@@ -150,7 +149,7 @@ class NoiseAwareCircuit:
         return gradient
 
     def _angles(self, weights: ArrayLike) -> Array:
-        numbers = np.asarray(weights, dtype=float)
+        numbers = real_array(weights, "the weights")
         if numbers.shape != (self.program.num_weights,) or not np.isfinite(numbers).all():
             raise InputError(f"expected {self.program.num_weights} finite weights, got an array of {numbers.shape}")
         return affine_angles(self.program.body, numbers)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coevo.cost_models.circuit_noise.batch import EncodedBatch, check_inputs, with_own_matrices
+from coevo.cost_models.circuit_noise.checks import check_torch_device, floating, whole_number
 from coevo.cost_models.circuit_noise.jumps import Step, draws, step_of, walked
 from coevo.cost_models.circuit_noise.program import Program
 from coevo.errors import InputError
@@ -63,13 +64,15 @@ def trajectory_expectations(
     Raises:
         InputError: as `noisy_expectations`, here where the light cone of a single readout exceeds `max_qubits`.
     """
-    if trajectories < 2:
+    if whole_number(trajectories, "the number of trajectories") < 2:
         raise InputError(f"expected 2 trajectories or more (one has no standard error), got {trajectories}")
-    kinds = {np.dtype(np.float64): np.complex128, np.dtype(np.float32): np.complex64}
-    if np.dtype(dtype) not in kinds:
-        raise InputError(f"expected dtype float64 or float32, got {np.dtype(dtype)}")
+    if whole_number(seed, "the seed") < 0:
+        raise InputError(f"expected a seed of 0 or more, got {seed}")
+    kind = np.complex128 if floating(dtype) == np.float64 else np.complex64
     if engine not in ("numpy", "torch"):
         raise InputError(f"expected an engine of numpy, torch, got {engine!r}")
+    if engine == "torch":
+        check_torch_device(device)
     data = check_inputs([program], inputs)
     rows, matrices = _rows(program)
     groups = _groups(program, rows, max_qubits)
@@ -96,7 +99,7 @@ def trajectory_expectations(
                         len(order),
                         reads,
                         uniform[:, begin : begin + size],
-                        kinds[np.dtype(dtype)],
+                        kind,
                         device if engine == "torch" else None,
                     )
                     for begin in range(0, uniform.shape[1], size)

@@ -85,6 +85,39 @@ CHANGES = {
         lambda d: d["instructions"]["cx"]["places"][0].update(qubits=[0, 7]),
         r"'cx' on qubits \[0, 7\], but the qubits are 0 to 4",
     ),
+    "a qubit that is no number": (
+        lambda d: d["instructions"]["cx"]["places"][0].update(qubits=[True, 1]),
+        r"'cx' on qubits \[True, 1\], but the qubits are 0 to 4",
+    ),
+    "a place that is no list": (
+        lambda d: d["instructions"]["cx"]["places"][0].update(qubits=3),
+        "'cx' on qubits 3, but the qubits are 0 to 4",
+    ),
+    "a place twice": (
+        lambda d: d["instructions"]["cx"]["places"].append(d["instructions"]["cx"]["places"][0]),
+        r"'cx' on qubits \(0, 1\) repeats a place",
+    ),
+    "a qubit twice": (
+        lambda d: d["instructions"]["cx"]["places"][0].update(qubits=[1, 1]),
+        r"'cx' on qubits \(1, 1\) repeats a qubit",
+    ),
+    "a gate on too few qubits": (
+        lambda d: d["instructions"]["cx"]["places"][0].update(qubits=[1]),
+        r"'cx' on qubits \(1,\); expected 2 qubits",
+    ),
+    "places that are none": (
+        lambda d: d["instructions"]["cx"].update(places=None),
+        "`places` of 'cx' as a list, got NoneType",
+    ),
+    "parameters that are no number": (
+        lambda d: d["instructions"]["cx"].update(parameters="a"),
+        "`parameters` of 'cx' is 'a'",
+    ),
+    "a wrong number of parameters": (
+        lambda d: d["instructions"]["rz"].update(parameters=2),
+        "'rz' has 2 parameters; the gate takes 1",
+    ),
+    "unplaced that is no list": (lambda d: d.update(unplaced=3), "expected `unplaced` as a list of names"),
     "a changed number": (lambda d: d["qubits"][0].update(t1_s=1e-4), "the file was changed after"),
 }
 
@@ -105,6 +138,11 @@ def test_a_file_that_is_none(tmp_path):
     (tmp_path / "text.json").write_text("not JSON")
     with pytest.raises(InputError, match="is no JSON snapshot"):
         QuantumDevice.from_snapshot(tmp_path / "text.json")
+
+
+def test_a_snapshot_that_cannot_be_written(quito, tmp_path):
+    with pytest.raises(InputError, match=r"cannot write the snapshot to .*absent.*: No such file"):
+        quito.write_snapshot(tmp_path / "absent" / "device.json")
 
 
 def test_a_missing_calibration_is_named_before_it_is_needed(quito, tmp_path):
@@ -135,6 +173,8 @@ def test_noise_scales(quito):
     assert quito.scaled(1).transfer_matrix("sx", (0,)) == pytest.approx(quito.transfer_matrix("sx", (0,)))
     with pytest.raises(InputError, match="noise scale of 0 or more, got -1"):
         quito.scaled(-1)
+    with pytest.raises(InputError, match="a seed of 0 or more, got -1"):
+        quito.perturbed(0.1, -1)
 
 
 def test_perturbations_follow_their_seed(quito):

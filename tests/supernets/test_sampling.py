@@ -31,17 +31,22 @@ def chain(sampler, steps, seed=0):
     return np.array(genes)
 
 
-def size(gene):
+def total(genes):
+    return genes.sum(axis=1)
+
+
+def sizes(genes):
     """Like gates: a depth of 8 keeps all six widths, shallower ones keep fewer."""
-    return sum(gene[: max(1, round(6 * gene[-1] / 8))])
+    used = np.arange(6) < np.maximum(1, np.round(6 * genes[:, -1:] / 8))
+    return (genes[:, :-1] * used).sum(axis=1)
 
 
-def subnets(choices=CHOICES, depth=-1, count=size, **settings):
+def subnets(choices=CHOICES, depth=-1, count=sizes, **settings):
     return Subnets(choices, depth, count, **settings)
 
 
 def gate_count(**settings):
-    return GateCountSampler([range(1, 5)] * 8, sum, **settings)
+    return GateCountSampler([range(1, 5)] * 8, total, **settings)
 
 
 NAMES = ("plain", "restricted", "gate_count", "expanding", "shrinking")
@@ -97,7 +102,7 @@ def test_a_chain_goes_on_from_its_last_gene(name):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("choices", [[(3,)], [(1, 2)], [(2,), (1, 2, 5), (7,)]], ids=str)
 def test_one_choice_or_one_position(name, choices):
-    sampler = make_sampler(name, subnets(choices, count=sum))
+    sampler = make_sampler(name, subnets(choices, count=total))
     assert sampler.first() == tuple(options[-1] for options in choices)
     genes = chain(sampler, 300)
     for position, options in enumerate(choices):
@@ -109,8 +114,8 @@ def test_choices_may_be_bit_masks():
     assert [mask.bit_count() for mask in masks] == [1] * 4 + [2] * 6 + [3] * 4 + [1 << 2]
     assert sorted(masks) == list(range(1, 16))
 
-    def gates(gene):
-        return sum(mask.bit_count() for mask in gene)
+    def gates(genes):
+        return (genes[..., None] >> np.arange(4) & 1).sum(axis=(1, 2))
 
     for name in NAMES:
         sampler = make_sampler(name, subnets([masks] * 5, count=gates))
@@ -185,13 +190,13 @@ def test_gate_counts_lie_in_the_chunk_of_the_stage(direction, reach, edges):
 
 def test_chunks_of_equal_population_are_equally_frequent():
     positions = [range(0, 1000)] * 4  # so many sizes that ties do not count
-    sampler = GateCountSampler(positions, sum, Stages(5, 5), edges="population", edge_draws=20000)
+    sampler = GateCountSampler(positions, total, Stages(5, 5), edges="population", edge_draws=20000)
     sizes = chain(PlainSampler(positions), 20000, seed=8)[1:].sum(axis=1)
     share = np.histogram(sizes, bins=sampler.edges)[0] / len(sizes)
     assert np.abs(share - 0.2).max() < 0.015
-    equal = GateCountSampler(positions, sum, Stages(5, 5), edges="interval")
+    equal = GateCountSampler(positions, total, Stages(5, 5), edges="interval")
     assert np.histogram(sizes, bins=equal.edges)[0].min() / len(sizes) < 0.05
-    again = GateCountSampler(positions, sum, Stages(5, 5), edges="population", edge_draws=20000)
+    again = GateCountSampler(positions, total, Stages(5, 5), edges="population", edge_draws=20000)
     assert again.edges == sampler.edges
 
 
@@ -201,32 +206,49 @@ def test_gate_count_chunks_come_round_again():
 
 
 def test_a_chunk_that_nothing_fits_gives_the_nearest_gene():
-    def lumpy(gene):
-        return 100 * sum(gene)
-
     # Sizes 200, 300 .. 800, but chunks of 60: most are empty.
     sampler = GateCountSampler([range(1, 5)] * 2, lumpy, Stages(10, 10), edges="interval", attempts=2000)
     for chunk in range(10):
         lowest, highest = sampler.chunk(chunk / 10)
-        found = lumpy(sampler.draw(np.random.default_rng(chunk), sampler.first(), chunk / 10))
+        gene = sampler.draw(np.random.default_rng(chunk), sampler.first(), chunk / 10)
+        found = 100 * sum(gene)
         away = max(lowest - found, found - highest, 0)
         assert away == min(max(lowest - s, s - highest, 0) for s in range(200, 900, 100))
+
+
+@pytest.mark.parametrize("attempts", [1, 5, 16, 21])
+def test_draws_end_after_so_many_attempts_with_the_nearest(attempts):
     drawn = []
 
-    def counted(gene):
-        drawn.append(gene)
-        return lumpy(gene)
+    def counted(genes):
+        drawn.extend(map(tuple, genes.tolist()))
+        return lumpy(genes)
 
-    few = GateCountSampler([range(1, 5)] * 2, counted, Stages(10, 10), edges="interval", attempts=5)
+    sampler = GateCountSampler([range(1, 5)] * 3, counted, edges="interval", attempts=attempts)
+    sampler.edges = (-10, -9, -8, -7, -5)  # nothing fits
     drawn.clear()
-    few.draw(np.random.default_rng(0), few.first(), 0.15)  # 680 to 740, where 700 is rare: at most 5 attempts
-    assert len(drawn) <= 5
-    few.edges = (-10, *[-5] * 10)  # nothing fits
-    drawn.clear()
-    gene = few.draw(np.random.default_rng(0), few.first(), 0.0)
-    assert len(drawn) == 5
-    assert lumpy(gene) == min(map(lumpy, drawn))
-    assert gene == next(g for g in drawn if lumpy(g) == lumpy(gene))
+    gene = sampler.draw(np.random.default_rng(2), sampler.first(), 0.0)
+    assert len(drawn) == attempts
+    assert gene == next(each for each in drawn if sum(each) == min(map(sum, drawn)))
+
+
+def test_the_first_gene_that_fits_is_taken():
+    drawn = []
+
+    def counted(genes):
+        drawn.extend(map(tuple, genes.tolist()))
+        return total(genes)
+
+    sampler = GateCountSampler([range(1, 5)] * 8, counted)
+    for seed in range(20):
+        drawn.clear()
+        lowest, highest = sampler.chunk(0.3)
+        gene = sampler.draw(np.random.default_rng(seed), sampler.first(), 0.3)
+        assert gene == next(each for each in drawn if lowest <= sum(each) <= highest)
+
+
+def lumpy(genes):
+    return 100 * total(genes)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +267,7 @@ def test_a_chunk_that_nothing_fits_gives_the_nearest_gene():
         (lambda: gate_count(direction="topdown"), "direction 'topdown'.*Did you mean 'top_down'"),
         (lambda: gate_count(reach="both"), "unknown reach 'both'"),
         (lambda: gate_count(edges="quantile"), "unknown edges 'quantile'"),
-        (lambda: GateCountSampler([(4, 2)], sum), "choices from the smallest subnet to the largest"),
+        (lambda: GateCountSampler([(4, 2)], total), "choices from the smallest subnet to the largest"),
         (lambda: subsets(0), "1 to 16 gates"),
         (lambda: subsets(17), "1 to 16 gates"),
     ],

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from coevo.errors import unknown_name
-from coevo.supernets.sampling.gate_count import GateCountSampler
+from coevo.supernets.sampling.gate_count import GateCountSampler, Sizes
 from coevo.supernets.sampling.restricted import ExpandingSampler, RestrictedSampler, ShrinkingSampler
-from coevo.supernets.sampling.sampler import Gene, PlainSampler, Sampler
+from coevo.supernets.sampling.sampler import PlainSampler, Sampler
 from coevo.supernets.sampling.stages import Stages
 
 
@@ -20,14 +20,14 @@ class Subnets:
     Attributes:
         choices: of every position, from the smallest subnet to the largest.
         depth: the position of the number of blocks.
-        size: the number of gates of a gene.
+        sizes: the numbers of gates [genes] of genes int64 [genes, positions].
         changes: how many positions a restricted draw changes.
         stages: how the staged samplers open.
     """
 
     choices: Sequence[Sequence[int]]
     depth: int
-    size: Callable[[Gene], int]
+    sizes: Sizes
     changes: int = 7
     stages: Stages = field(default_factory=Stages)
 
@@ -36,7 +36,7 @@ SAMPLERS: Mapping[str, Callable[[Subnets], Sampler]] = MappingProxyType(
     {
         "plain": lambda of: PlainSampler(of.choices),
         "restricted": lambda of: RestrictedSampler(of.choices, of.changes),
-        "gate_count": lambda of: GateCountSampler(of.choices, of.size, of.stages),
+        "gate_count": lambda of: GateCountSampler(of.choices, of.sizes, of.stages),
         "expanding": lambda of: ExpandingSampler(of.choices, of.changes, of.stages),
         "shrinking": lambda of: ShrinkingSampler(of.choices, of.depth, of.changes, of.stages),
     }

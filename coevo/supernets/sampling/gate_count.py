@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coevo.errors import InputError, unknown_name
-from coevo.supernets.sampling.sampler import Gene, PlainSampler
+from coevo.supernets.sampling.sampler import Choices, Gene
 from coevo.supernets.sampling.stages import Stages
 
 Direction = Literal["top_down", "bottom_up"]
 Reach = Literal["expand", "same"]
 Edges = Literal["interval", "population"]
+Genes = NDArray[np.int64]
+Sizes = Callable[[Genes], NDArray[np.integer[Any]]]
+"""Numbers of gates [genes] of genes [genes, positions]."""
+
+_BATCH = 16  # genes drawn at once: with four equally frequent chunks one of them nearly always fits
 
 
-class GateCountSampler(PlainSampler):
+class GateCountSampler(Choices):
     """Plain draws, of which only those whose size lies in the stage's chunk are taken (the artifact's `progressive`).
 
     Sizes from the smallest subnet's to the largest's are cut into chunks, which the stages walk through, again and
@@ -26,7 +32,8 @@ class GateCountSampler(PlainSampler):
 
     Args:
         choices: from the smallest subnet to the largest.
-        size: the number of gates of a gene; it may not fall as one position's choice goes from first to last.
+        sizes: the numbers of gates [genes] of genes [genes, positions]; the largest gene's may not be below the
+            smallest one's.
         stages: how many chunks there are, and how many stages they fill.
         direction: "top_down" starts with the largest chunk, "bottom_up" with the smallest.
         reach: "same" takes one chunk at a time, both edges included; "expand" also all that came before it.
@@ -43,7 +50,7 @@ class GateCountSampler(PlainSampler):
     def __init__(
         self,
         choices: Sequence[Sequence[int]],
-        size: Callable[[Gene], int],
+        sizes: Sizes,
         stages: Stages | None = None,
         *,
         direction: Direction = "top_down",
@@ -64,7 +71,11 @@ class GateCountSampler(PlainSampler):
         for name, count in (("attempts", attempts), ("edge_draws", edge_draws)):
             if count < 1:
                 raise InputError(f"{name}: expected at least 1, got {count}")
-        self.size = size
+        self.sizes = sizes
+        self._counts = np.array([len(options) for options in self.choices])
+        self._table = np.zeros((len(self.choices), int(self._counts.max())), dtype=np.int64)
+        for position, options in enumerate(self.choices):
+            self._table[position, : len(options)] = options
         self.stages = stages or Stages()
         self.direction, self.reach, self.attempts = direction, reach, attempts
         self.edges = self._edges(edges, edge_draws, edge_seed)
@@ -81,18 +92,25 @@ class GateCountSampler(PlainSampler):
     def draw(self, rng: np.random.Generator, previous: Gene, progress: float) -> Gene:
         lowest, highest = self.chunk(progress)
         nearest, least = previous, None
-        for _ in range(self.attempts):
-            gene = super().draw(rng, previous, progress)
-            size = self.size(gene)
-            away = max(lowest - size, size - highest, 0)
-            if least is None or away < least:
-                nearest, least = gene, away
-            if not away:
+        for first in range(0, self.attempts, _BATCH):
+            genes = self._plain(rng, min(_BATCH, self.attempts - first))
+            sizes = self.sizes(genes)
+            away = np.maximum(np.maximum(lowest - sizes, sizes - highest), 0)
+            place = int(away.argmin())  # the first of equals
+            if least is None or away[place] < least:
+                nearest, least = tuple(genes[place].tolist()), int(away[place])
+            if not least:
                 break
         return nearest
 
+    def _plain(self, rng: np.random.Generator, count: int) -> Genes:
+        """Genes [count, positions], every position uniform."""
+        places = (rng.random((count, len(self.choices))) * self._counts).astype(np.int64)
+        genes: Genes = self._table[np.arange(len(self.choices)), places]
+        return genes
+
     def _edges(self, edges: Edges, draws: int, seed: int) -> tuple[int, ...]:
-        smallest, largest = self.size(tuple(options[0] for options in self.choices)), self.size(self.first())
+        smallest, largest = self.sizes(np.array([[options[0] for options in self.choices], self.first()])).tolist()
         if smallest > largest:
             raise InputError(
                 f"the gene of all first choices has {smallest} gates and that of all last ones {largest}; "
@@ -101,7 +119,6 @@ class GateCountSampler(PlainSampler):
         count = self.stages.chunks + 1
         if edges == "interval":
             return tuple(np.linspace(smallest, largest, count).astype(int).tolist())
-        rng = np.random.default_rng(seed)
-        sizes = sorted(self.size(super(GateCountSampler, self).draw(rng, (), 0.0)) for _ in range(draws))
-        inner = [sizes[place] for place in np.linspace(0, draws - 1, count).astype(int)[1:-1]]
+        sizes = np.sort(self.sizes(self._plain(np.random.default_rng(seed), draws)))
+        inner = sizes[np.linspace(0, draws - 1, count).astype(int)[1:-1]].tolist()
         return (smallest, *inner, largest)

@@ -14,6 +14,7 @@ from coevo.errors import InputError
 from coevo.kernels.statevector import Circuit
 from coevo.spaces.quantumnas.ansatz.design import Layers
 from coevo.spaces.quantumnas.ansatz.gate_sets import GateSet, Layer, Place, check_size
+from coevo.supernets.sampling import subsets
 
 Widths = Literal["front", "arbitrary"]
 Active = NDArray[np.uint8]
@@ -172,12 +173,13 @@ class Template:
             elif self.widths == "front":
                 choices.append(tuple(range(1, count + 1)))
             else:
-                choices.append(tuple(range(1, 2**count)))
+                choices.append(subsets(count))
         return (*choices, tuple(range(1, self.max_blocks + 1)))
 
-    def size_of_gene(self, gene: Sequence[int]) -> int:
-        """Gates of a gene's circuit."""
-        return int(self.actives_of_genes([gene]).sum())
+    def sizes_of_genes(self, genes: Sequence[Sequence[int]] | NDArray[np.int64]) -> NDArray[np.int64]:
+        """Numbers of gates [genes] of the genes' circuits."""
+        sizes: NDArray[np.int64] = self.actives_of_genes(genes).sum(axis=1, dtype=np.int64)
+        return sizes
 
     def actives_of_genes(self, genes: Sequence[Sequence[int]] | NDArray[np.int64]) -> Active:
         """uint8 [genes, gates]."""

@@ -89,7 +89,7 @@ def load_supercircuit(path: Path) -> NDArray[np.float32]:
 
 def sampler_of(options: Options, template: Template) -> Sampler:
     """The sampler that the options name, over the template's genes; a SubCircuit's size is its number of gates."""
-    subnets = Subnets(template.gene_choices, depth=len(template.gene_choices) - 1, size=template.size_of_gene)
+    subnets = Subnets(template.gene_choices, depth=len(template.gene_choices) - 1, sizes=template.sizes_of_genes)
     return make_sampler(options.sampler, subnets)
 
 

@@ -134,6 +134,46 @@ def test_generators_are_antisymmetric_and_conserve_electrons(name):
         np.testing.assert_allclose(np.sort(np.abs(a @ start))[-2:], [0, 1], atol=1e-12)
 
 
+def occupations(molecule):
+    """Occupied modes [2^n, modes] of every basis state, by solving the file's encoding over GF(2)."""
+    mapping, n = molecule.provenance["mapping"], molecule.hamiltonian.n_qubits
+    encoding = np.array([[int(bit) for bit in row] for row in mapping["encoding_matrix"]])
+    modes = len(encoding)
+    everything = (np.arange(2**modes)[:, None] >> np.arange(modes)) & 1
+    encoded = everything @ encoding.T % 2
+    assert len(np.unique(encoded, axis=0)) == 2**modes
+    fixed = {entry["mode"]: entry["value"] for entry in mapping["fixed_qubits"]}
+    kept = [q for q in range(modes) if q not in fixed]
+    inside = np.all([encoded[:, q] == value for q, value in fixed.items()], axis=0) & np.ones(2**modes, bool)
+    out = np.empty((2**n, modes), int)
+    out[encoded[inside][:, kept] @ (1 << np.arange(n))] = everything[inside]
+    return out
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_stated_mapping_is_the_one_that_was_used(name):
+    molecule = read_molecule(name)
+    occupied = occupations(molecule)
+    m = occupied.shape[1] // 2
+    for spin, modes in (("alpha", slice(0, m)), ("beta", slice(m, 2 * m))):
+        counted = np.diag(molecule.number_operators[spin].matrix()).real
+        np.testing.assert_allclose(counted, occupied[:, modes].sum(1), atol=1e-12)
+    alpha, beta = molecule.provenance["active_space"]["electrons"]
+    start = occupied[int(molecule.hartree_fock_state, 2)]
+    np.testing.assert_array_equal(np.flatnonzero(start), [*range(alpha), *range(m, m + beta)])
+    for excitation in molecule.excitations:
+        generator = excitation.generator.matrix()
+        origin, target = list(excitation.occupied), list(excitation.virtual)
+        moves = np.all(occupied[:, origin] == 1, 1) & np.all(occupied[:, target] == 0, 1)
+        after = occupied.copy()
+        after[:, origin], after[:, target] = 0, 1
+        for column in np.flatnonzero(moves):
+            row = np.flatnonzero(np.abs(generator[:, column]) > 1e-9)
+            assert len(row) == 1
+            np.testing.assert_array_equal(occupied[row[0]], after[column])
+        assert np.count_nonzero(np.abs(generator) > 1e-9) == 2 * moves.sum()
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_what_symmetry_forbids_has_no_gradient(name):
     """A forbidden excitation leads to a state that the Hamiltonian does not couple to any allowed one."""

@@ -14,9 +14,18 @@ from coevo.cost_models.circuit_noise import read_program
 from coevo.cost_models.circuit_noise.program import affine_angles
 from coevo.errors import InputError, UnknownName
 from coevo.hardware.quantum import QuantumDevice
-from coevo.kernels.statevector.circuit import _GATES, GATES
+from coevo.kernels.statevector.circuit import GATES
 from coevo.kernels.statevector.reference import apply_gate, gate_matrix
 from coevo.spaces.quantumnas.mapping.decompose import decompose
+
+ANGLES = {"u3": 3, "cu3": 3} | dict.fromkeys(("rx", "ry", "rz", "u1", "rzz", "rxx", "ryy", "rzx"), 1)
+TWO_QUBITS = {"cu3", "rzz", "rxx", "ryy", "rzx", "cx", "cz", "swap", "sqrtswap"}
+
+
+def shape(name):
+    """(qubits, angles) of a gate."""
+    return 1 + (name in TWO_QUBITS), ANGLES.get(name, 0)
+
 
 MOST_CX = dict.fromkeys(("cu3", "rzz", "rxx", "ryy", "rzx"), 2) | {"cx": 1, "cz": 1, "swap": 3, "sqrtswap": 3}
 MOST_SX = {"u3": 2, "rx": 2, "ry": 2, "h": 1, "sx": 1, "cu3": 4, "rxx": 4, "ryy": 4, "rzx": 2, "cz": 2, "sqrtswap": 4}
@@ -44,7 +53,7 @@ def operator(circuit, angles):
 @pytest.mark.parametrize("name", GATES)
 def test_every_gate_on_every_order_of_its_qubits(name):
     rng = np.random.default_rng(len(name))
-    _, _, qubits, count = _GATES[name]
+    qubits, count = shape(name)
     orders = [(0,), (1,)] if qubits == 1 else [(0, 1), (1, 0), (0, 2), (2, 1)]
     for order in orders:
         n_qubits = max(order) + 1
@@ -69,8 +78,8 @@ def test_a_u3_is_five_rotations():
 def random_gates(n_qubits, count, seed):
     rng = np.random.default_rng(seed)
     gates, slot = [], 0
-    for name in rng.choice([name for name in GATES if _GATES[name][2] <= n_qubits], count):
-        _, _, qubits, angles = _GATES[name]
+    for name in rng.choice([name for name in GATES if shape(name)[0] <= n_qubits], count):
+        qubits, angles = shape(name)
         gates.append((str(name), tuple(rng.permutation(n_qubits)[:qubits].tolist()), tuple(range(slot, slot + angles))))
         slot += angles
     return gates, rng.uniform(-4, 4, slot)

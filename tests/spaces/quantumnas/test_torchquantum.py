@@ -9,7 +9,7 @@ import pytest
 
 from coevo.errors import InputError
 from coevo.kernels.statevector import product_states, run_gates, zero_state
-from coevo.kernels.statevector.circuit import _GATES, GATES
+from coevo.kernels.statevector.circuit import GATES
 from coevo.spaces.quantumnas.export.torchquantum import (
     encoder_from_op_list,
     encoder_to_op_list,
@@ -85,10 +85,19 @@ def run_ours(gates, angles, n_qubits, state=None):
     return run_gates([(name, qubits, [angles[slot] for slot in slots]) for name, qubits, slots in gates], state)
 
 
+ANGLES = {"u3": 3, "cu3": 3} | dict.fromkeys(("rx", "ry", "rz", "u1", "rzz", "rxx", "ryy", "rzx"), 1)
+TWO_QUBITS = {"cu3", "rzz", "rxx", "ryy", "rzx", "cx", "cz", "swap", "sqrtswap"}
+
+
+def shape(name):
+    """(qubits, angles) of a gate."""
+    return 1 + (name in TWO_QUBITS), ANGLES.get(name, 0)
+
+
 def random_gates(n_qubits, rng):
     gates, slot = [], 0
     for name in [*GATES, *rng.choice(GATES, 20)]:
-        _, _, qubits, angles = _GATES[name]
+        qubits, angles = shape(name)
         gates.append((str(name), tuple(rng.permutation(n_qubits)[:qubits].tolist()), tuple(range(slot, slot + angles))))
         slot += angles
     return gates, rng.uniform(-4, 4, slot)

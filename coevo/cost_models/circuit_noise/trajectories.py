@@ -33,10 +33,15 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Sampled:
-    """Means [samples, n_obs] over trajectories and their standard errors, of the same shape; see `standard_error`."""
+    """Means [samples, n_obs] over trajectories and their standard errors, of the same shape; see `standard_error`.
+
+    `covariance` [samples, n_obs, n_obs] is that of a sample's means, with the squared standard errors on its diagonal:
+    readouts of one trajectory are correlated.
+    """
 
     mean: Array
     standard_error: Array
+    covariance: Array
 
 
 def trajectory_expectations(
@@ -79,6 +84,7 @@ def trajectory_expectations(
     vectors = EncodedBatch([program], data, np.dtype(np.float64), with_numba=False).vectors(0)
     encoded = dict(zip(program.encoder.qubits, vectors, strict=True))
     mean, error = (np.empty((len(data), len(program.read))) for _ in range(2))
+    covariance = np.zeros((*mean.shape, len(program.read)))  # groups are sampled independently
     for number, (columns, cone) in enumerate(groups):
         order = sorted(cone)
         kept, _ = light_cone(rows, [program.read[column] for column in columns])
@@ -109,7 +115,12 @@ def trajectory_expectations(
             mean[sample, columns] = values.mean(axis=0)
             # Without anything to draw one trajectory is the exact answer.
             error[sample, columns] = standard_error(values, identity - abs(z), identity + abs(z)) if needed else 0.0
-    return Sampled(mean, error)
+            if needed:
+                centred = values - mean[sample, columns]
+                covariance[sample][np.ix_(columns, columns)] = centred.T @ centred / ((len(values) - 1) * len(values))
+    diagonal = np.arange(len(program.read))
+    covariance[:, diagonal, diagonal] = error**2
+    return Sampled(mean, error, covariance)
 
 
 def standard_error(values: Array, low: Array, high: Array) -> Array:

@@ -11,7 +11,8 @@ from coevo.search.problem import Problem, Stage, WorkContext
 from coevo.spaces.quantumnas.ansatz.design import CoDesign
 from coevo.spaces.quantumnas.ansatz.space import make_space
 from coevo.spaces.quantumnas.judging.estimate import QuickEstimate
-from coevo.spaces.quantumnas.judging.evaluate import NoisyJudge, default_objectives
+from coevo.spaces.quantumnas.judging.evaluate import NoisyJudge
+from coevo.spaces.quantumnas.judging.metrics import default_objectives
 from coevo.spaces.quantumnas.options import Options
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.training.threads import one_thread
@@ -70,7 +71,7 @@ def problem_of(setting: Setting) -> Problem:
         name="quantumnas",
         space=space,
         stages=stages,
-        objectives=default_objectives(setting.task),
+        objectives=default_objectives(options, setting.task),
         options=options.model_dump(),
         prepare=prepare,
         export=export,

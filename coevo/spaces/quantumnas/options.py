@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -32,6 +33,17 @@ class Options(BaseModel):
     optimization_level: Literal[0, 1, 2, 3] = Field(2, description="Qiskit's, for mapping candidates and the export")
     transpiler_seed: int = Field(42, ge=0, lt=2**31)
 
+    estimator: Literal["exact", "success_rate", "estnoise", "trajectories", "none"] = Field(
+        "exact",
+        description="how noise is judged: exactly (10 qubits at most), by success rate (all errors, or as the "
+        "artifact's estnoise), by sampled trajectories, or not at all",
+    )
+    trajectories: int = Field(64, ge=2, description="sampled for every example; their standard error is a metric")
+    noise_scales: tuple[float, ...] = Field((), description="judge under so many times the noise too; the worst counts")
+    drifts: int = Field(0, ge=0, le=256, description="judge under so many drifted snapshots too; the worst counts")
+    drift_spread: float = Field(0.2, ge=0, description="a drift multiplies every error and time by exp(spread N(0, 1))")
+    drift_seed: int = Field(0, ge=0)
+
     data_seed: int = Field(1, ge=0, description="which examples train, validate and test")
     train_examples: int | None = Field(None, ge=1, description="the task's own number unless given")
     validation_examples: int | None = Field(None, ge=1)
@@ -49,6 +61,9 @@ class Options(BaseModel):
     ladder: bool = Field(
         False,
         description="a cheap stage first (a short fine-tuning, no noise, estimated routing), its best to the exact",
+    )
+    ladder_score: Literal["loss", "elivagar"] = Field(
+        "loss", description="of the cheap stage: noise-free after fine-tuning, or Elivagar's, which trains nothing"
     )
     ladder_share: float = Field(0.25, gt=0, le=1, description="share of the cheap stage's designs that goes on")
     ladder_steps: int = Field(20, ge=0, description="fine-tuning steps of the cheap stage")
@@ -76,6 +91,34 @@ class Options(BaseModel):
         if value not in TASKS and not value.endswith((".npz", ".json")):
             raise unknown_name("data", value, TASKS, "option 'data'")
         return value
+
+    @field_validator("noise_scales")
+    @classmethod
+    def _scales(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        for scale in value:
+            if not (math.isfinite(scale) and scale >= 0) or scale == 1 or value.count(scale) > 1:
+                raise ValueError(
+                    f"expected distinct noise scales of 0 or more, without 1 (the snapshot itself), got {list(value)}"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _estimator_is_whole(self) -> Options:
+        if (self.noise_scales or self.drifts) and self.estimator != "exact":
+            raise ValueError(f'noise_scales and drifts need estimator = "exact", got {self.estimator!r}')
+        if self.ladder and self.estimator not in ("exact", "trajectories"):
+            raise ValueError(
+                f"estimator = {self.estimator!r} is cheap itself; ladder = true leads to exact or trajectories"
+            )
+        for name, needed in (
+            ("trajectories", self.estimator == "trajectories"),
+            ("drift_spread", self.drifts > 0),
+            ("drift_seed", self.drifts > 0),
+        ):
+            if not needed and getattr(self, name) != type(self).model_fields[name].default:
+                what = 'estimator = "trajectories"' if name == "trajectories" else "drifts"
+                raise ValueError(f"{name} = {getattr(self, name)} has no effect without {what}")
+        return self
 
     @model_validator(mode="after")
     def _ladder_is_whole(self) -> Options:

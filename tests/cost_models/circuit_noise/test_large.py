@@ -66,6 +66,22 @@ def test_trajectories_of_encoded_samples(quito):
     assert (np.abs(found.mean - exact) < 4 * found.standard_error).all()
 
 
+def test_readouts_of_one_trajectory_covary(quito):
+    circuit = QuantumCircuit(5)
+    for gate in ("sx", "x", "sx"):
+        getattr(circuit, gate)(1)
+    for _ in range(6):
+        circuit.cx(1, 0)
+        circuit.cx(0, 1)
+    program = read_program(circuit, quito, [0, 1])
+    runs = [trajectory_expectations(program, trajectories=300, seed=seed) for seed in range(100)]
+    wanted = np.cov(np.array([run.mean[0] for run in runs]).T)
+    told = np.mean([run.covariance[0] for run in runs], axis=0)
+    assert abs(wanted[0, 1]) > 0.05 * wanted[0, 0]  # there is something to see
+    np.testing.assert_allclose(told, wanted, rtol=0.35)
+    np.testing.assert_allclose(np.diagonal(runs[0].covariance[0]), runs[0].standard_error[0] ** 2)
+
+
 def test_trajectories_reach_where_operators_do_not(device_named):
     device = device_named("FakeGuadalupeV2")
     line = [0, 1, 2, 3, 5, 8, 11, 14, 13, 12, 10, 7]

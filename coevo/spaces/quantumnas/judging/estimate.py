@@ -15,7 +15,7 @@ import numpy as np
 from coevo.errors import InputError
 from coevo.search.evaluator import Candidate, Context, Evaluator, Outcome, Resources
 from coevo.spaces.quantumnas.ansatz.design import CoDesign
-from coevo.spaces.quantumnas.judging.evaluate import metrics_of
+from coevo.spaces.quantumnas.judging.metrics import metrics_of, stand_ins
 from coevo.spaces.quantumnas.mapping.routing import RoutingEstimate
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.task import Classification, Examples
@@ -41,7 +41,11 @@ class QuickEstimate(Evaluator):
         if setting.options.layout == "qiskit":
             raise InputError("the ladder estimates the routing of a layout; give one, search it, or use ladder = false")
         self.setting = setting
-        self.metrics = metrics_of(setting.task)
+        self.metrics = {
+            name: unit
+            for name, unit in metrics_of(setting.options, setting.task).items()
+            if not name.endswith("_standard_error")
+        }
         self._route = RoutingEstimate(setting.coupling, setting.template)
 
     def setup(self, context: Context) -> None:
@@ -68,12 +72,12 @@ class QuickEstimate(Evaluator):
             if isinstance(self.setting.task, Classification):
                 logits, labels = self._validation.logits(angles, active), self._validation.labels
                 found = [
-                    {"noisy_accuracy": accuracy, "noisy_loss": loss, "noise_free_accuracy": accuracy}
+                    stand_ins(self.metrics, {"accuracy": accuracy, "loss": loss})
                     for accuracy, loss in (accuracy_and_loss(row, labels) for row in logits)
                 ]
             else:
                 energies = self._validation.energies(angles, active).tolist()
-                found = [{"noisy_energy": energy, "noise_free_energy": energy} for energy in energies]
+                found = [stand_ins(self.metrics, {"energy": energy}) for energy in energies]
         scores = dict(zip(circuits, found, strict=True))
         return [self._outcome(design, scores[design.layers]) for design in designs]
 

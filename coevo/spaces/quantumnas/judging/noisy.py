@@ -6,7 +6,7 @@ with every example. The circuit that is scored is the one that is exported.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,9 +62,12 @@ class NoisyScorer:
     def outputs(self, mapped: Sequence[Any], examples: Examples | None = None) -> Real:
         """Logits [circuits, examples, classes] or energies [circuits], over the scorer's examples unless others are
         given. InputError for a circuit that the engine refuses."""
+        return self.outputs_of([self.program(one) for one in mapped], examples)
+
+    def outputs_of(self, programs: Sequence[Any], examples: Examples | None = None) -> Real:
+        """`outputs` of circuits that were read, under whatever devices."""
         from coevo.cost_models.circuit_noise import noisy_expectations, noisy_pauli_sums
 
-        programs = [self.program(one) for one in mapped]
         if isinstance(self.task, GroundState):
             sums = self.task.hamiltonian
             return noisy_pauli_sums(programs, sums.labels, sums.coefficients[None])[:, 0, 0]
@@ -76,14 +79,18 @@ class NoisyScorer:
     def each(self, mapped: Sequence[Any]) -> list[Real | InputError]:
         """`outputs` of every circuit, or why the engine refuses it (routed over more qubits than can be followed
         exactly, or over one that was never calibrated)."""
-        try:
-            return list(self.outputs(mapped))
-        except InputError:
-            return [self._alone(one) for one in mapped]
+        return each_alone(self.outputs, mapped)
 
-    def _alone(self, mapped: Any) -> Real | InputError:
-        try:
-            found: Real = self.outputs([mapped])[0]
-        except InputError as error:
-            return error
+
+def each_alone(outputs: Callable[[Sequence[Any]], Real], mapped: Sequence[Any]) -> list[Real | InputError]:
+    """`outputs` of all circuits in one call; where one of them is refused, of each by itself, or why not."""
+    try:
+        return list(outputs(mapped))
+    except InputError:
+        found: list[Real | InputError] = []
+        for one in mapped:
+            try:
+                found.append(outputs([one])[0])
+            except InputError as error:
+                found.append(error)
         return found

@@ -137,7 +137,7 @@ class Finisher:
         return self._trained[design.layers]
 
     def choose(self, design: CoDesign, trained: Array | None = None) -> dict[str, Any]:
-        """The best of all restarts and transpiler seeds on validation: its angles, mapped circuit and score."""
+        """The best of all restarts and transpiler seeds on validation: its score, angles, and circuit with its mapper."""
         best: dict[str, Any] | None = None
         with one_thread():
             for angles in self.angles(design) if trained is None else trained:
@@ -145,7 +145,7 @@ class Finisher:
                     mapped = scorer.map(design, angles)
                     score, found = self.score(scorer, mapped)
                     if best is None or score > best["score"]:
-                        best = {"score": score, "angles": angles, "mapped": mapped, "validation": found}
+                        best = {"score": score, "angles": angles, "mapped": mapped, "mapper": scorer.mapper} | found
         assert best is not None
         return best | {"design": design}
 
@@ -161,7 +161,7 @@ class Finisher:
         """What a chosen circuit gives on the test examples, or the energy, and how large it is."""
         task, template, design = self.setting.task, self.setting.template, chosen["design"]
         mapped, active = chosen["mapped"], template.actives([design.layers])
-        scorer = NoisyScorer(template, task, self.scorers[0].mapper, None, device)
+        scorer = NoisyScorer(template, task, chosen["mapper"], None, device)
         row: dict[str, Any] = {
             "two_qubit_gates": mapped.two_qubit_gates,
             "depth": mapped.depth,
@@ -176,7 +176,7 @@ class Finisher:
                 free = Objective(task, template, examples, np.float64).logits(chosen["angles"][None], active)[0]
                 row["noisy_test_accuracy"], row["noisy_test_loss"] = accuracy, loss
                 row["noise_free_test_accuracy"] = accuracy_and_loss(free, examples.labels)[0]
-                row["noisy_validation_accuracy"] = chosen["validation"].get("noisy_accuracy")
+                row["noisy_validation_accuracy"] = chosen["noisy_accuracy"]
             else:
                 row["noisy_energy"] = float(scorer.outputs([mapped])[0])
                 energies = Objective(task, template, None, np.float64).energies(chosen["angles"][None], active)

@@ -137,7 +137,7 @@ class Finisher:
         return self._trained[design.layers]
 
     def choose(self, design: CoDesign, trained: Array | None = None) -> dict[str, Any]:
-        """The best of all restarts and transpiler seeds on validation: its score, angles, and circuit with its mapper."""
+        """The best of all restarts and transpiler seeds on validation: score, angles, circuit and its mapper."""
         best: dict[str, Any] | None = None
         with one_thread():
             for angles in self.angles(design) if trained is None else trained:

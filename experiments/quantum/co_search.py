@@ -3,7 +3,7 @@
 Arms of a seed have the same SuperCircuit and equally many evaluations; each winner is trained from scratch alike,
 mapped at level 3 and tested once under exact noise:
 
-    both            circuit and layout searched by noisy accuracy, as QuantumNAS does
+    both            circuit and layout searched by noisy accuracy
     circuit         the circuit searched on the trivial layout
     mapping         the layout searched, for the human circuit of `both`'s number of parameters
     neither         that human circuit on Qiskit's own layout (VF2 and VF2PostLayout at level 3)

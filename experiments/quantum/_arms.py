@@ -29,7 +29,7 @@ from coevo.search.problem import WorkContext
 from coevo.search.study import Study
 from coevo.spaces.quantumnas import CoDesign, Options
 from coevo.spaces.quantumnas.definition import problem_of
-from coevo.spaces.quantumnas.export.folder import scorer_of, train_restarts
+from coevo.spaces.quantumnas.export.settle import scorer_of, train_restarts
 from coevo.spaces.quantumnas.judging.noisy import NoisyScorer
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.task import Classification

@@ -61,7 +61,7 @@ def test_so_they_do_for_every_gate_set(gates, small_options):
     setting = Setting.make(Options(**{**small_options, "gates": gates, "max_blocks": 1}))
     made = problem(**setting.options.model_dump())
     _, validation = setting.task.read_training()
-    from coevo.spaces.quantumnas.export.folder import scorer_of
+    from coevo.spaces.quantumnas.export.settle import scorer_of
 
     scorer = scorer_of(setting, Examples(validation.inputs[:2], validation.labels[:2]))
     design = made.space.build(made.space.sample(stream(0, "gates", 0)))

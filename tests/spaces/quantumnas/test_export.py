@@ -15,13 +15,19 @@ from coevo.search.problem import WorkContext
 from coevo.spaces.quantumnas.definition import problem_of
 
 FILES = {
+    "circuit.qasm2",
     "circuit.qasm3",
     "circuit.qpy",
+    "circuit.txt",
     "drawing.svg",
+    "estimator.qpy",
     "examples.json",
+    "isa.qasm2",
     "isa.qasm3",
     "isa.qpy",
     "layout.json",
+    "pubs.json",
+    "task.json",
     "weights.safetensors",
 }
 
@@ -69,7 +75,7 @@ def test_the_same_seed_exports_the_same(small_problem, exported, tmp_path):
         {"layout": [4, 1, 0, 3], "blocks": 2, "block0.u3": 4, "block0.cu3": 3, "block1.u3": 2, "block1.cu3": 4}
     )
     assert small_problem.export(design, WorkContext(tmp_path, 0)) == exported[1]
-    for name in ("weights.safetensors", "isa.qasm3", "layout.json", "drawing.svg"):
+    for name in FILES - {name for name in FILES if name.endswith(".qpy")}:
         assert (tmp_path / name).read_bytes() == (exported[0] / name).read_bytes()
 
 
@@ -106,6 +112,21 @@ def _change_json(path, change):
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
+
+
+def _change_text(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def _drop_the_last_gate(path):
+    with path.open("rb") as handle:
+        circuit = qpy.load(handle)[0]
+    last = max(index for index, item in enumerate(circuit.data) if item.name in ("sx", "cx"))
+    del circuit.data[last]
+    with path.open("wb") as handle:
+        qpy.dump(circuit, handle)
 
 
 def _turn_an_angle(folder):
@@ -146,6 +167,34 @@ def _drop_a_weight(folder):
             "examples.json: its noise-free values",
         ),
         (lambda f: _change_json(f / "examples.json", lambda c: c["examples"][0].pop("x")), "the folder cannot be read"),
+        (lambda f: _change_text(f / "circuit.qasm2", "\ncu(", "\ncu(0.5+"), "circuit.qasm2: its state has fidelity"),
+        (lambda f: _change_text(f / "isa.qasm2", "measure q[3]", "measure q[2]"), "isa.qasm2: it measures"),
+        (lambda f: _change_text(f / "isa.qasm2", "\nsx q[1];", ""), "isa.qasm2: its state has fidelity"),
+        (lambda f: _change_text(f / "isa.qasm2", "gate sx", "gate sy"), "isa.qasm2: QASM2ParseError"),
+        (lambda f: shutil.copy(f / "isa.qasm2", f / "circuit.qasm2"), "circuit.qasm2: it measures"),
+        (lambda f: _change_json(f / "layout.json", lambda c: c.update(qasm2_example=1)), "circuit.qasm2: .* fidelity"),
+        (lambda f: _change_json(f / "layout.json", lambda c: c.update(qasm2_example=99)), "cannot be read.*example 99"),
+        (lambda f: shutil.copy(f / "isa.qpy", f / "estimator.qpy"), "estimator.qpy: it measures"),
+        (lambda f: _drop_the_last_gate(f / "estimator.qpy"), "estimator.qpy: its state has fidelity"),
+        (
+            lambda f: _change_json(f / "pubs.json", lambda c: c["values"].reverse()),
+            "values of the sampler PUB",
+        ),
+        (lambda f: _change_json(f / "pubs.json", lambda c: c["values"].pop()), "values of the estimator PUB"),
+        (lambda f: _change_json(f / "pubs.json", lambda c: c["parameters"].reverse()), "parameter values"),
+        (lambda f: _change_json(f / "pubs.json", lambda c: c["parameters"].pop()), r"pubs\.json holds no PUBs"),
+        (
+            lambda f: _change_json(f / "pubs.json", lambda c: c["estimator"]["observables"].reverse()),
+            "the estimator PUB's observables are not the task's",
+        ),
+        (
+            lambda f: _change_json(f / "pubs.json", lambda c: c["estimator"]["observables"][0][0].__setitem__(2, 0.5)),
+            "the estimator PUB's observables are not the task's",
+        ),
+        (lambda f: _change_json(f / "pubs.json", lambda c: c["estimator"].update(precision=-1)), "holds no PUBs"),
+        (lambda f: _change_json(f / "pubs.json", lambda c: c["sampler"].update(shots=0)), "holds no PUBs"),
+        (lambda f: _change_json(f / "task.json", lambda c: c["head"].reverse()), "task.json: it does not describe"),
+        (lambda f: (f / "circuit.txt").unlink(), "circuit.txt is missing"),
     ],
 )
 def test_tampering_is_noticed(small_problem, copy, tamper, says):

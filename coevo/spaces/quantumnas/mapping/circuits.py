@@ -98,14 +98,17 @@ class Mapped:
         """Longest chain of the body's gates that take time: rz is a change of frame."""
         return int(self.body.depth(lambda instruction: instruction.operation.name not in ("rz", "barrier")))
 
-    def whole(self) -> QuantumCircuit:
-        """Encoder | barrier | body | measurement, on physical qubits: the circuit that is scored and exported."""
+    def whole(self, measured: bool = True) -> QuantumCircuit:
+        """Encoder | barrier | body | measurement, on physical qubits: the circuit that is scored and exported.
+        Estimators want it without its measurement."""
         circuit = self.body.copy_empty_like()
-        circuit.add_register(ClassicalRegister(len(self.initial), "c"))
+        if measured:
+            circuit.add_register(ClassicalRegister(len(self.initial), "c"))
         circuit.compose(self.encoder, inplace=True)
         circuit.barrier(*self.initial)
         circuit.compose(self.body, inplace=True)
-        circuit.measure(self.final, range(len(self.final)))
+        if measured:
+            circuit.measure(self.final, range(len(self.final)))
         return circuit
 
 

@@ -1,0 +1,129 @@
+"""Settling a design before it is written: trained from fresh weights, mapped, and tested once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coevo.search.problem import WorkContext
+from coevo.spaces.quantumnas.ansatz.design import CoDesign
+from coevo.spaces.quantumnas.judging.noisy import NoisyScorer
+from coevo.spaces.quantumnas.mapping.circuits import Front, Mapped, Mapper
+from coevo.spaces.quantumnas.mapping.couplings import open_device
+from coevo.spaces.quantumnas.setting import Setting
+from coevo.spaces.quantumnas.tasks.task import Classification, Examples
+from coevo.spaces.quantumnas.training.circuits import train_from_scratch
+from coevo.spaces.quantumnas.training.objectives import Objective, accuracy_and_loss
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """A design with nothing left to choose. `angles` is float64 [n_angles] of the template, `mapped` its circuit on
+    the device, `scorer` holds the validation examples, and `measured` what was found on the way, by name."""
+
+    design: CoDesign
+    angles: Array
+    mapped: Mapped
+    scorer: NoisyScorer
+    measured: dict[str, float]
+
+
+def settle(setting: Setting, design: CoDesign, context: WorkContext) -> Settled:
+    """Trains the design from fresh weights, maps it and tests it once; `context.progress` runs to all steps but one.
+
+    Of `scratch_restarts` trainings the one that is best under noise on validation examples is kept (the lower loss
+    where two are equally accurate; the lowest energy); the test examples are read after that.
+    """
+    task, template, steps = setting.task, setting.template, setting.options.scratch_steps
+    context.progress(0, steps + 3, "reading the task")
+    training, validation = task.read_training() if isinstance(task, Classification) else (None, None)
+    objective = Objective(task, template, training)
+
+    def progress(step: int) -> None:
+        context.progress(step, steps + 3, "training from scratch")
+
+    trained = train_restarts(setting, design, objective, context.seed, progress)
+    context.progress(steps, steps + 3, "mapping to the device")
+    scorer = scorer_of(setting, validation)
+    angles, mapped = choose_restart(design, trained, scorer)
+
+    context.progress(steps + 1, steps + 3, "testing")
+    measured: dict[str, float] = {}
+    if isinstance(task, Classification):
+        assert validation is not None
+        measured |= _accuracies("validation", setting, design, angles, mapped, scorer, validation)
+        measured |= _accuracies("test", setting, design, angles, mapped, scorer, task.read_test())
+    else:
+        noise_free = Objective(task, template, None, np.float64)
+        active = template.actives([design.layers])
+        measured["noisy_energy"] = float(scorer.outputs([mapped])[0])
+        measured["noise_free_energy"] = float(noise_free.energies(angles[None], active)[0])
+    measured |= {
+        "two_qubit_gates": float(mapped.two_qubit_gates),
+        "depth": float(mapped.depth),
+        "parameters": float(template.parameters(design.layers)),
+    }
+    return Settled(design, angles, mapped, scorer, measured)
+
+
+def scorer_of(setting: Setting, examples: Examples | None, optimization_level: int | None = None) -> NoisyScorer:
+    """The exact noisy scorer of a setting; the optimisation level is the options' unless given."""
+    task, options = setting.task, setting.options
+    front = Front(task.encoder if isinstance(task, Classification) else (), task.n_qubits)
+    level = options.optimization_level if optimization_level is None else optimization_level
+    mapper = Mapper(open_device(options.device), front, level, options.transpiler_seed)
+    return NoisyScorer(setting.template, task, mapper, examples)
+
+
+def train_restarts(setting: Setting, design: CoDesign, objective: Objective, seed: int, progress: Any = None) -> Array:
+    """Angles [restarts, n_angles] in float64, trained noise-free from fresh weights."""
+    options, template = setting.options, setting.template
+    seeds = [
+        int(np.random.SeedSequence(seed, spawn_key=(2, n)).generate_state(1)[0])
+        for n in range(options.scratch_restarts)
+    ]
+    angles = train_from_scratch(
+        template, template.actives([design.layers]), objective,
+        options.scratch_steps, options.scratch_learning_rate, seeds, progress,
+    )  # fmt: skip
+    # Constants were rounded to the training's single precision.
+    return template.with_constants(angles.astype(np.float64))
+
+
+def choose_restart(design: CoDesign, trained: Array, scorer: NoisyScorer) -> tuple[Array, Mapped]:
+    """The training that is best under noise on the scorer's (validation) examples, and its mapped circuit."""
+    mapped = [scorer.map(design, angles) for angles in trained]
+    outputs = scorer.outputs(mapped)
+    if scorer.examples is None:
+        best = int(np.argmin(outputs))
+    else:
+        scores = [accuracy_and_loss(logits, scorer.examples.labels) for logits in outputs]
+        best = max(range(len(scores)), key=lambda index: (scores[index][0], -scores[index][1], -index))
+    return trained[best], mapped[best]
+
+
+def _accuracies(
+    name: str,
+    setting: Setting,
+    design: CoDesign,
+    angles: Array,
+    mapped: Mapped,
+    scorer: NoisyScorer,
+    examples: Examples,
+) -> dict[str, float]:
+    accuracy, loss = accuracy_and_loss(scorer.outputs([mapped], examples)[0], examples.labels)
+    noise_free = Objective(setting.task, setting.template, examples, np.float64)
+    logits = noise_free.logits(angles[None], setting.template.actives([design.layers]))[0]
+    free_accuracy, free_loss = accuracy_and_loss(logits, examples.labels)
+    return {
+        f"noisy_{name}_accuracy": accuracy,
+        f"noisy_{name}_loss_nat": loss,
+        f"noise_free_{name}_accuracy": free_accuracy,
+        f"noise_free_{name}_loss_nat": free_loss,
+        f"{name}_examples": float(len(examples.labels)),
+    }

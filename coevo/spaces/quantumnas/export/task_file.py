@@ -1,0 +1,53 @@
+"""task.json: what the readout of an exported circuit means, for whoever reads the folder without coevo's options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from coevo.errors import InputError
+from coevo.spaces.quantumnas.export.formats import FORMAT
+from coevo.spaces.quantumnas.setting import Task
+from coevo.spaces.quantumnas.tasks.hamiltonian import PauliSum
+from coevo.spaces.quantumnas.tasks.task import Classification, Examples, GroundState
+
+
+def task_document(task: Task) -> dict[str, Any]:
+    """The file's content: everything of a task but its data."""
+    if isinstance(task, GroundState):
+        return {
+            "format": FORMAT,
+            "kind": "ground state",
+            "name": task.name,
+            "meaning": "the energy is <H> of the circuit, which starts in |0...0>; labels as SparsePauliOp's",
+            "hamiltonian": task.hamiltonian.to_document(),
+        }
+    return {
+        "format": FORMAT,
+        "kind": "classification",
+        "name": task.name,
+        "meaning": "the encoder is rotations [gate, qubit, column of x], in order; logits = <Z> of the qubits @ head; "
+        "the class is that of the largest logit",
+        "classes": list(task.classes),
+        "encoder": [[gate, qubit, column] for gate, qubit, column in task.encoder],
+        "head": task.head.tolist(),
+    }
+
+
+def task_of_document(told: Mapping[str, Any]) -> Task:
+    """The task without its data, which it raises InputError for. InputError, KeyError, TypeError or ValueError for
+    another content."""
+    if told["kind"] == "ground state":
+        return GroundState(str(told["name"]), PauliSum.from_document(told["hamiltonian"], "task.json"))
+    if told["kind"] != "classification":
+        raise InputError(f'task.json: the kind is {told["kind"]!r}; expected "classification" or "ground state"')
+    head = np.array(told["head"], dtype=np.float64)
+    encoder = tuple((str(gate), int(qubit), int(column)) for gate, qubit, column in told["encoder"])
+    classes = tuple(str(name) for name in told["classes"])
+    return Classification(str(told["name"]), len(head), classes, encoder, head, _no_data, _no_data)  # type: ignore[arg-type]
+
+
+def _no_data() -> tuple[Examples, Examples]:
+    raise InputError("an exported folder holds a few examples of its task's data, not the data; see examples.json")

@@ -1,6 +1,6 @@
 """Exact noisy expectation values, side by side with qiskit-aer's density-matrix simulator.
 
-Two workloads, in float64 and on one thread:
+Three workloads, in float64 and on one thread:
 
 1. Random circuits of native gates on a dozen fake backends (cx, ecr and cz devices, 5 to 133 qubits; 2 to 6 of them
    active), every active qubit read out. Aer computes the density matrix; readout error is applied to its
@@ -10,6 +10,8 @@ Two workloads, in float64 and on one thread:
    on all of them, where no difference may exceed the trace that Aer lost.
 2. What a QuantumNAS search evaluates: U3+CU3 circuits, 4 logical qubits on FakeQuitoV2, 500 encoded samples, the Z
    of all four qubits. Aer runs the samples as one batch of bound circuits.
+3. Whole programs on the dozen backends, encoder apart or fused, scheduled with delays or not: readouts, Pauli sums and
+   probabilities of bit strings by both fast engines (`_noisy_programs.py`).
 
     python experiments/bench/noisy_expectations.py --json --out experiments/results/noisy_expectations.json
 """
@@ -26,6 +28,7 @@ import warnings
 from typing import Any
 
 import _bench
+import _noisy_programs
 import numpy as np
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Instruction, ParameterVector
@@ -221,7 +224,11 @@ def main() -> int:
     cache: dict[Any, Any] = {}
     rows = [compare(name, arguments.circuits, arguments.seed + index, cache) for index, name in enumerate(DEVICES)]
     search = search_workload(arguments.search_circuits, arguments.samples, 20, arguments.seed)
-    result.measurements = {"random_circuits": rows, "search": search}
+    programs = {
+        name: _noisy_programs.agreement(QuantumDevice.from_name(name), arguments.seed + index)
+        for index, name in enumerate(DEVICES)
+    }
+    result.measurements = {"random_circuits": rows, "search": search, "programs": programs}
 
     head = ("backend", "gate", "values", "|diff|", "|diff| whole", "trace lost", "coevo ms", "Aer ms")
     fields = ("values", "max_difference_to_aer", "max_difference_to_aer_whole_channels", "trace_lost_by_aer")
@@ -282,6 +289,17 @@ def main() -> int:
             "Aer runs all samples at once, as parameter bindings of one circuit",
         ),
     ]
+    cells = [row for variants in programs.values() for row in variants.values()]
+    waits = sum(row["delays"] > 0 for row in cells)
+    for quantity in _noisy_programs.QUANTITIES:
+        entry = _bench.at_most(
+            f"max |coevo - Aer|, {quantity.replace('_', ' ')} of {len(cells)} programs on {len(programs)} backends",
+            max(row[quantity] for row in cells),
+            "1",
+            LIMIT,
+            f"encoder apart or fused, {waits} programs with delays; compiled and torch; error channels handed whole",
+        )
+        bars.append(entry if len(programs) >= 10 and waits >= 10 else _bench.not_met(entry, "needs 10 with delays"))
     if not enough:
         bars[:3] = [_bench.not_met(entry, "needs 10 circuits on 5 backends") for entry in bars[:3]]
     result.bars = bars

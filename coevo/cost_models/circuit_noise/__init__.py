@@ -14,15 +14,8 @@ from coevo.cost_models.circuit_noise.batch import noisy_expectations
 from coevo.cost_models.circuit_noise.observables import Observables, noisy_observables
 from coevo.cost_models.circuit_noise.pauli_batch import noisy_pauli_sums, outcome_probabilities
 from coevo.cost_models.circuit_noise.pauli_sums import PauliSums
-from coevo.cost_models.circuit_noise.program import (
-    Encoder,
-    Input,
-    Program,
-    bind_weights,
-    program_from_gates,
-    read_encoder,
-    read_program,
-)
+from coevo.cost_models.circuit_noise.program import Encoder, Input, Program, bind_weights
+from coevo.cost_models.circuit_noise.reading import program_from_gates, read_encoder, read_program
 from coevo.cost_models.circuit_noise.reference import reference_expectations
 from coevo.cost_models.circuit_noise.states import (
     ProductStates,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -71,6 +71,16 @@ class Options(BaseModel):
     scratch_steps: int = Field(1500, ge=1, description="steps of training the exported design from fresh weights")
     scratch_learning_rate: float = Field(0.02, gt=0)
     scratch_restarts: int = Field(3, ge=1, description="trainings at export; the best on validation examples is kept")
+    prune_ratios: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (), description="shares of angles to prune after scratch training; the best on noisy validation is kept"
+    )
+    prune_steps: int = Field(600, ge=1, description="fine-tuning steps while pruning, the ramp in the first half")
+    prune_learning_rate: float = Field(2e-3, gt=0)
+    noise_aware_steps: int = Field(0, ge=0, description="steps through the device's noise, after scratch and pruning")
+    noise_aware_learning_rate: float = Field(0.02, gt=0)
+    noise_aware_sharpness: float = Field(
+        4.0, gt=0, description="factor on the logits of that loss, beside undoing how noise shrinks them"
+    )
 
     @property
     def blocks(self) -> int:

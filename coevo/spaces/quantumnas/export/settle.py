@@ -17,6 +17,7 @@ from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.task import Classification, Examples
 from coevo.spaces.quantumnas.training.circuits import train_from_scratch
 from coevo.spaces.quantumnas.training.objectives import Objective, accuracy_and_loss
+from coevo.spaces.quantumnas.training.refine import judge, refine
 
 Array = NDArray[Any]
 
@@ -37,7 +38,8 @@ def settle(setting: Setting, design: CoDesign, context: WorkContext) -> Settled:
     """Trains the design from fresh weights, maps it and tests it once; `context.progress` runs to all steps but one.
 
     Of `scratch_restarts` trainings the one that is best under noise on validation examples is kept (the lower loss
-    where two are equally accurate; the lowest energy); the test examples are read after that.
+    where two are equally accurate; the lowest energy), and refined as far as the options ask for it; the test examples
+    are read after that.
     """
     task, template, steps = setting.task, setting.template, setting.options.scratch_steps
     context.progress(0, steps + 3, "reading the task")
@@ -50,10 +52,12 @@ def settle(setting: Setting, design: CoDesign, context: WorkContext) -> Settled:
     trained = train_restarts(setting, design, objective, context.seed, progress)
     context.progress(steps, steps + 3, "mapping to the device")
     scorer = scorer_of(setting, validation)
-    angles, mapped = choose_restart(design, trained, scorer)
+    angles, _ = choose_restart(design, trained, scorer)
+    angles, mapped, measured = refine(
+        setting.options, design, angles, scorer, training, lambda text: context.progress(steps, steps + 3, text)
+    )
 
     context.progress(steps + 1, steps + 3, "testing")
-    measured: dict[str, float] = {}
     if isinstance(task, Classification):
         assert validation is not None
         measured |= _accuracies("validation", setting, design, angles, mapped, scorer, validation)
@@ -97,14 +101,8 @@ def train_restarts(setting: Setting, design: CoDesign, objective: Objective, see
 
 def choose_restart(design: CoDesign, trained: Array, scorer: NoisyScorer) -> tuple[Array, Mapped]:
     """The training that is best under noise on the scorer's (validation) examples, and its mapped circuit."""
-    mapped = [scorer.map(design, angles) for angles in trained]
-    outputs = scorer.outputs(mapped)
-    if scorer.examples is None:
-        best = int(np.argmin(outputs))
-    else:
-        scores = [accuracy_and_loss(logits, scorer.examples.labels) for logits in outputs]
-        best = max(range(len(scores)), key=lambda index: (scores[index][0], -scores[index][1], -index))
-    return trained[best], mapped[best]
+    best = max((judge(scorer, design, angles) for angles in trained), key=lambda judged: judged.rank)  # of equals the first
+    return best.angles, best.mapped
 
 
 def _accuracies(

@@ -124,7 +124,7 @@ class Mapper:
         self.device = device
         self.front = front
         self._level = optimization_level
-        self._seed = seed
+        self.seed = seed
         self._managers: dict[tuple[int, ...] | None, PassManager] = {}
         self._encoders: dict[tuple[int, ...], QuantumCircuit] = {}
 
@@ -141,7 +141,7 @@ class Mapper:
                 optimization_level=self._level,
                 target=self.device.target,
                 initial_layout=None if layout is None else list(layout),
-                seed_transpiler=self._seed,
+                seed_transpiler=self.seed,
             )
         return self._managers[layout]
 

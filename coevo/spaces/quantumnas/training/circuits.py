@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coevo.spaces.quantumnas.ansatz.template import Active, Template
 from coevo.spaces.quantumnas.training.adam import WEIGHT_DECAY, MaskedAdam, learning_rate_at
@@ -13,13 +14,22 @@ from coevo.spaces.quantumnas.training.objectives import Objective, Real
 
 
 def fine_tune(
-    template: Template, start: Real, active: Active, objective: Objective, steps: int, learning_rate: float
+    template: Template,
+    start: Real,
+    active: Active,
+    objective: Objective,
+    steps: int,
+    learning_rate: float,
+    frozen: NDArray[np.bool_] | None = None,
 ) -> Real:
     """Angles [C, n_angles] after full-batch Adam steps from `start` [n_angles], which the SubCircuits share, or
-    [C, n_angles]. No randomness: masked parallel fine-tuning, each SubCircuit as if it were alone."""
+    [C, n_angles]. `frozen` [n_angles] angles, such as pruned ones, stay. No randomness: masked parallel fine-tuning,
+    each SubCircuit as if it were alone."""
     mask = template.angle_mask(active)
     angles = np.where(mask, start, 0).astype(objective.dtype)
     optimizer = MaskedAdam(template.with_constants(angles))
+    if frozen is not None:
+        mask = mask & ~frozen
     for step in range(steps):
         _, gradient = objective.value_and_gradient(optimizer.weights, active)
         optimizer.step(gradient, mask, learning_rate_at(step, steps, learning_rate))

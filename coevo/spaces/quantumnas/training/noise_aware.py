@@ -1,13 +1,13 @@
 """Noise-aware training: a design's angles under its device's noise, by the exact full-batch gradient.
 
 The gradient runs through the noise channels of a proxy: the design's body with open angles, decomposed by hand into rz,
-sx, x and cx and routed on the design's layout. An open circuit keeps pulses that the transpiler merges or drops once the
-angles are known, so the proxy is a little noisier than the circuit that is scored and exported. Angles trained here are
-therefore judged on their own bound circuit like any others, and kept only if they are better there (`refine.py`).
+sx, x and cx and routed on the design's layout. An open circuit keeps pulses that the transpiler merges or drops once
+the angles are known, so the proxy is a little noisier than the circuit that is scored and exported. Angles trained here
+are therefore judged on their own bound circuit like any others, and kept only if they are better there (`refine.py`).
 
 Noise shrinks readouts, and shrunken logits make the softmax so flat that the loss only asks for a larger margin on
-average, whose gain in loss costs accuracy. So the loss is of sharpened logits: multiplied by how much noise shrank them,
-which restores their noise-free spread, and by a `sharpness` beyond. The class with the largest logit stays the same.
+average, whose gain in loss costs accuracy. So the loss is of sharpened logits: multiplied by how much noise shrank
+them, which restores their noise-free spread, and by a `sharpness` beyond. The largest logit stays the largest.
 """
 
 from __future__ import annotations
@@ -77,9 +77,7 @@ class NoisyObjective:
         return value, gradient
 
 
-def open_program(
-    scorer: NoisyScorer, design: CoDesign, layout: tuple[int, ...] | None
-) -> tuple[Mapped, Program]:
+def open_program(scorer: NoisyScorer, design: CoDesign, layout: tuple[int, ...] | None) -> tuple[Mapped, Program]:
     """The design on its layout with its trained angles open, and as the noise engine reads it; weight k is the k-th of
     `Template.used_angles`."""
     from qiskit.circuit import ParameterVector

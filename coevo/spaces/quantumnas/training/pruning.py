@@ -1,7 +1,7 @@
 """Iterative pruning with fine-tuning: angles that nobody misses become 0, the others learn to do without them.
 
-As QuantumNAS and its artifact do (HPCA 2022, section 4.4): the share of pruned angles follows a cubic ramp over the first
-half of the steps and stays; the mask spans all angles of the design and is computed anew every epoch from their
+As QuantumNAS and its artifact do (HPCA 2022, section 4.4): the share of pruned angles follows a cubic ramp over the
+first half of the steps and stays; the mask spans all angles of the design and is computed anew every epoch from their
 distances to a whole turn, so an angle is what is pruned, not a gate. U3(theta, 0, 0) is an RY, which the transpiler
 writes with fewer pulses, and a gate whose angles are all 0 is dropped by it.
 """
@@ -70,4 +70,3 @@ def prune(
 
 def _share(epoch: int, epochs: int, ratio: float) -> float:
     return polynomial_ratio(epoch, 0, epochs // 2, min(START_RATIO, ratio), ratio)
-

@@ -86,7 +86,13 @@ def _pruned(
     template = scorer.template
     objective = Objective(scorer.task, template, training)
     made = prune(
-        template, design, start.angles, objective, options.prune_ratios, options.prune_steps, options.prune_learning_rate
+        template,
+        design,
+        start.angles,
+        objective,
+        options.prune_ratios,
+        options.prune_steps,
+        options.prune_learning_rate,
     )
     tried = {ratio: judge(scorer, design, angles) for ratio, angles in made.items()}
     # Of equals the smaller ratio: what pruning does not improve is left alone.
@@ -124,7 +130,9 @@ def _noise_aware(
     tuned = fine_tune(scorer.template, start.angles, active, plain, steps, rate, frozen)[0].astype(np.float64)
     control = judge(scorer, design, tuned)
     measured = (
-        _values("before_noise_aware", start) | _values("after_noise_aware", aware) | _values("noise_free_control", control)
+        _values("before_noise_aware", start)
+        | _values("after_noise_aware", aware)
+        | _values("noise_free_control", control)
     )
     best = max((start, control, aware), key=lambda judged: judged.rank)  # of equals the first
     measured["noise_aware_kept"] = float(best is aware)

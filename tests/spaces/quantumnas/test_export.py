@@ -28,6 +28,7 @@ FILES = {
     "layout.json",
     "pubs.json",
     "task.json",
+    "torchquantum.json",
     "weights.safetensors",
 }
 
@@ -194,6 +195,23 @@ def _drop_a_weight(folder):
         (lambda f: _change_json(f / "pubs.json", lambda c: c["estimator"].update(precision=-1)), "holds no PUBs"),
         (lambda f: _change_json(f / "pubs.json", lambda c: c["sampler"].update(shots=0)), "holds no PUBs"),
         (lambda f: _change_json(f / "task.json", lambda c: c["head"].reverse()), "task.json: it does not describe"),
+        (
+            lambda f: _change_json(f / "torchquantum.json", lambda c: c["body"][4]["wires"].reverse()),
+            "torchquantum.json: op 4 of its body",
+        ),
+        (lambda f: _change_json(f / "torchquantum.json", lambda c: c["body"].pop()), "torchquantum.json: op 12 of its"),
+        (
+            lambda f: _change_json(f / "torchquantum.json", lambda c: c["body"][0]["params"].__setitem__(1, 1e-3)),
+            "torchquantum.json: op 0 of its body",
+        ),
+        (
+            lambda f: _change_json(f / "torchquantum.json", lambda c: c["encoder"][3].update(input_idx=[4])),
+            "torchquantum.json: its encoder is not the task's",
+        ),
+        (
+            lambda f: _change_json(f / "torchquantum.json", lambda c: c["body"][0].update(name="u4")),
+            "unknown name 'u4'",
+        ),
         (lambda f: (f / "circuit.txt").unlink(), "circuit.txt is missing"),
     ],
 )

@@ -5,6 +5,7 @@ Besides what the caller adds, the folder holds
     isa.qpy, isa.qasm3           the same on the device, in its gates: theta bound, x unbound
     circuit.qasm2, isa.qasm2     the same with x bound to the first example too: OpenQASM 2 has no parameters
     estimator.qpy, pubs.json     ready PUBs for the V2 primitives; `pubs.read_pubs` reads them
+    torchquantum.json            encoder and body as torchquantum's op lists
     layout.json                  where each logical qubit starts, where routing leaves it, and what was mapped how
     weights.safetensors          theta, float64 [angles of the design], in the order of its gates
     task.json                    encoder and head, or the Hamiltonian: what the readout means
@@ -27,6 +28,8 @@ from coevo.search.problem import WorkContext
 from coevo.spaces.quantumnas.ansatz.design import CoDesign
 from coevo.spaces.quantumnas.export.drawing import draw
 from coevo.spaces.quantumnas.export.formats import FORMAT, write_circuit, write_json, write_weights
+from coevo.spaces.quantumnas.export.op_lists import FILE as OP_LISTS
+from coevo.spaces.quantumnas.export.op_lists import op_lists
 from coevo.spaces.quantumnas.export.pubs import write_pubs
 from coevo.spaces.quantumnas.export.settle import Settled, settle
 from coevo.spaces.quantumnas.export.task_file import task_document
@@ -64,6 +67,7 @@ def write_folder(folder: Path, setting: Setting, settled: Settled) -> None:
     write_circuit(folder / "isa.qasm3", isa)
     _write_bound(folder, logical, isa, theta, shown)
     write_pubs(folder, mapped.whole(measured=False), setting.task, None if shown is None else shown.inputs)
+    write_json(folder / OP_LISTS, op_lists(setting, design.layers, settled.angles))
     write_json(folder / "task.json", task_document(setting.task))
     write_json(
         folder / "layout.json",

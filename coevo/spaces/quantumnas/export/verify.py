@@ -14,6 +14,8 @@ from coevo.errors import InputError
 from coevo.kernels.statevector import product_states, run_gates, zero_state
 from coevo.spaces.quantumnas.export.compare import TOLERANCE, differences
 from coevo.spaces.quantumnas.export.formats import read_circuit, read_json, read_weights
+from coevo.spaces.quantumnas.export.op_lists import FILE as OP_LISTS
+from coevo.spaces.quantumnas.export.op_lists import op_list_differences
 from coevo.spaces.quantumnas.export.outputs import noisy_outputs, outputs_of_states
 from coevo.spaces.quantumnas.export.pubs import read_pubs, readout_operators
 from coevo.spaces.quantumnas.export.task_file import task_document
@@ -25,6 +27,7 @@ SHOWN = 3  # examples on which states are compared; all of them are compared by 
 Array = NDArray[Any]
 _OPEN = ("circuit.qpy", "circuit.qasm3", "isa.qpy", "isa.qasm3", "estimator.qpy")
 _BOUND = ("circuit.qasm2", "isa.qasm2")
+_JSON = ("layout.json", "examples.json", "task.json", OP_LISTS)
 _PICTURES = ("drawing.svg", "circuit.txt")
 
 
@@ -35,7 +38,7 @@ def verify_folder(setting: Setting, folder: Path) -> list[str]:
     """
     task = setting.task
     try:
-        layout, told, described = (read_json(folder / f"{name}.json") for name in ("layout", "examples", "task"))
+        layout, told, described, ops = (read_json(folder / name) for name in _JSON)
         theta = read_weights(folder / "weights.safetensors")
         layers = tuple(tuple(int(place) for place in places) for places in layout["layers"])
         initial, final = ([int(qubit) for qubit in layout[name]] for name in ("initial", "final"))
@@ -81,6 +84,7 @@ def verify_folder(setting: Setting, folder: Path) -> list[str]:
             wrong.append(f"{name}: its layout is not the one of layout.json")
     return (
         wrong
+        or op_list_differences(setting, layers, angles, ops)
         or _pub_differences(task, folder, inputs)
         or _noisy_differences(setting, circuits["isa.qpy"], digest, inputs, noisy)
     )

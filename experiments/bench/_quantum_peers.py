@@ -5,9 +5,11 @@ Run by the peer's own interpreter, which needs that library, NumPy and nothing o
     python _quantum_peers.py pyqtorch < requests
 
 The first line of standard input is {"dtype", "qubits", "blocks", "ring", "states": [re, im], "labels", "angles"}; the
-answer is {"gradient": [...], "version": ...}. Every later line {"repeats": n} is answered by {"ms": [...]}, CPU time.
+answer is {"gradient": [...], "states": how many states it is over, "version": ...}. Every later line {"repeats": n} is answered by {"ms": [...]}, CPU time.
 Encoded states are given, so a step is: states through the blocks, <Z> of every qubit as logits, mean cross entropy, and
-its gradient by all angles.
+its gradient by all angles. Names: deepquantum, pyqtorch, tensorcircuit-ng, pennylane (lightning.qubit), and two for
+comparison: tensorcircuit-ng-unitary (the body multiplied into one matrix first, as coevo does) and pennylane-default
+(default.qubit under torch).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -130,8 +133,10 @@ def pyqtorch(task: dict[str, Any]) -> Step:
     return step
 
 
-def tensorcircuit(task: dict[str, Any]) -> Step:
+def tensorcircuit(task: dict[str, Any], by_unitary: bool = False) -> Step:
     import jax
+
+    jax.config.update("jax_enable_x64", task["dtype"] == "float64")
     import jax.numpy as jnp
     import tensorcircuit as tc
 
@@ -157,8 +162,12 @@ def tensorcircuit(task: dict[str, Any]) -> Step:
         return jax.lax.scan(block_of, state, angles)[0]  # unrolled, one compilation takes many minutes
 
     def loss(angles: Any) -> Any:
-        out = jax.vmap(amplitudes, in_axes=(0, None))(states, angles)
-        logits = (jnp.abs(out) ** 2) @ signs
+        if by_unitary:
+            columns = jax.vmap(amplitudes, in_axes=(0, None))(jnp.eye(2**n, dtype=tc.dtypestr), angles)
+            out = states @ columns
+        else:
+            out = jax.vmap(amplitudes, in_axes=(0, None))(states, angles)
+        logits = (out.real**2 + out.imag**2) @ signs
         return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], 1))
 
     compiled = jax.jit(jax.value_and_grad(loss))
@@ -170,44 +179,81 @@ def tensorcircuit(task: dict[str, Any]) -> Step:
 
 
 def pennylane(task: dict[str, Any]) -> Step:
-    """lightning.qubit by its adjoint method; it takes a batch of initial states one after the other, so a step here is
-    one state and `quantum.py` multiplies by the batch (`per_state`)."""
+    """lightning.qubit by its adjoint method. It takes a batch of initial states one after the other, so a step here is
+    one state (the first) and `quantum.py` multiplies by the batch."""
+    import pennylane as qml
+
+    double = task["dtype"] == "float64"
+    task["states"], task["labels"] = task["states"][:1], task["labels"][:1]
+    device = qml.device("lightning.qubit", wires=task["qubits"], c_dtype=np.complex128 if double else np.complex64)
+    return _of_pennylane(task, qml.QNode(_pennylane_circuit(task), device, interface="torch", diff_method="adjoint"))
+
+
+def pennylane_default(task: dict[str, Any]) -> Step:
+    """default.qubit takes the batch at once; torch differentiates it."""
+    import pennylane as qml
+
+    device = qml.device("default.qubit", wires=task["qubits"])
+    return _of_pennylane(task, qml.QNode(_pennylane_circuit(task), device, interface="torch", diff_method="backprop"))
+
+
+def _pennylane_circuit(task: dict[str, Any]) -> Any:
     import pennylane as qml
 
     n = task["qubits"]
-    device = qml.device(
-        "lightning.qubit", wires=n, c_dtype=np.complex128 if task["dtype"] == "float64" else np.complex64
-    )
-    states = reversed_bits(task["states"], n)
-    angles = qml.numpy.array(np.array(task["angles"]), requires_grad=True)
 
-    @qml.qnode(device, diff_method="adjoint")
-    def circuit(angles: Any, state: Any) -> Any:
-        qml.StatePrep(state, wires=range(n))
+    def circuit(angles: Any, states: Any) -> Any:
+        qml.StatePrep(states, wires=range(n), validate_norm=False)
         for block in range(task["blocks"]):
-            for qubit in range(n):
-                qml.U3(*angles[block, 0, qubit], wires=qubit)
-            for place, (control, target) in enumerate(task["ring"]):
+            for qubit in range(n):  # U3 = RZ(phi) RY(theta) RZ(lambda) up to phase
+                theta, phi, lam = angles[block, 0, qubit]
+                qml.RZ(lam, qubit)
+                qml.RY(theta, qubit)
+                qml.RZ(phi, qubit)
+            for place, pair in enumerate(task["ring"]):
                 theta, phi, lam = angles[block, 1, place]
-                qml.ctrl(qml.U3, control)(theta, phi, lam, wires=target)
+                qml.CRZ(lam, pair)
+                qml.CRY(theta, pair)
+                qml.CRZ(phi, pair)
+                qml.PhaseShift((phi + lam) / 2, pair[0])
         return [qml.expval(qml.PauliZ(qubit)) for qubit in range(n)]
 
-    label = task["labels"][0]
+    return circuit
 
-    def loss(angles: Any) -> Any:
-        logits = qml.math.stack(circuit(angles, states[0]))
-        return qml.math.log(qml.math.sum(qml.math.exp(logits))) - logits[label]
 
-    gradient = qml.grad(loss)
+def _of_pennylane(task: dict[str, Any], circuit: Any) -> Step:
+    import torch
+
+    torch.set_num_threads(1)
+    real, kind = (
+        (torch.float64, torch.complex128) if task["dtype"] == "float64" else (torch.float32, torch.complex64)
+    )
+    states = torch.tensor(reversed_bits(task["states"], task["qubits"])).to(kind)
+    labels = torch.tensor(task["labels"])
+    angles = torch.tensor(task["angles"], dtype=real, requires_grad=True)
 
     def step() -> Any:
-        return np.asarray(gradient(angles))
+        angles.grad = None
+        logits = torch.stack(circuit(angles, states if len(states) > 1 else states[0])).T.reshape(len(states), -1)
+        torch.nn.functional.cross_entropy(logits, labels).backward()
+        return angles.grad.numpy()
 
     return step
 
 
-PEERS = {"deepquantum": deepquantum, "pyqtorch": pyqtorch, "tensorcircuit-ng": tensorcircuit, "pennylane": pennylane}
-PER_STATE = {"pennylane"}
+PEERS = {
+    "deepquantum": deepquantum,
+    "pyqtorch": pyqtorch,
+    "tensorcircuit-ng": tensorcircuit,
+    "tensorcircuit-ng-unitary": partial(tensorcircuit, by_unitary=True),
+    "pennylane": pennylane,
+    "pennylane-default": pennylane_default,
+}
+PACKAGES = {
+    "pennylane": "pennylane-lightning",
+    "pennylane-default": "pennylane",
+    "tensorcircuit-ng-unitary": "tensorcircuit-ng",
+}
 
 
 def main() -> int:
@@ -218,8 +264,8 @@ def main() -> int:
     sys.stdout = sys.stderr  # libraries print
     step = PEERS[name](task)
     gradient = np.asarray(step(), dtype=float)
-    package = {"pennylane": "pennylane-lightning"}.get(name, name)
-    hello = {"gradient": gradient.tolist(), "version": metadata.version(package), "per_state": name in PER_STATE}
+    version = metadata.version(PACKAGES.get(name, name))
+    hello = {"gradient": gradient.tolist(), "version": version, "states": len(task["states"])}
     print(json.dumps(hello), file=answers, flush=True)
     for line in sys.stdin:
         times = []

@@ -1,8 +1,7 @@
-"""State vectors of a few qubits: fast layered circuits with gradients, beside the plain gate-by-gate reference."""
+"""State vectors: circuits, losses and energies with gradients, compiled, beside the plain gate-by-gate reference."""
 
 from coevo.kernels.statevector.circuit import Circuit, Record
 from coevo.kernels.statevector.energy import Energy
-from coevo.kernels.statevector.layered import LayeredCircuit, Tape
 from coevo.kernels.statevector.product import Rotation, product_states
 from coevo.kernels.statevector.readout import Readout
 from coevo.kernels.statevector.reference import (
@@ -17,11 +16,9 @@ from coevo.kernels.statevector.reference import (
 __all__ = [
     "Circuit",
     "Energy",
-    "LayeredCircuit",
     "Readout",
     "Record",
     "Rotation",
-    "Tape",
     "apply_gate",
     "expectations_z",
     "gate_matrix",

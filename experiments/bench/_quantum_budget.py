@@ -58,7 +58,7 @@ def main() -> int:
         study.prepare()  # trains the SuperCircuit
         prepared, cpu_prepared = time.perf_counter(), cpu_s()
         front = study.run(trials=trials)
-        best = front.trials[0]
+        best = front.best()
         told = study.told
     ended, cpu_ended = time.perf_counter(), cpu_s()
     print(
@@ -70,7 +70,7 @@ def main() -> int:
                 "search_s": ended - prepared,
                 "search_cpu_s": cpu_ended - cpu_prepared,
                 "evaluations": told,
-                "best": {name: float(value) for name, value in best.metrics.items()},
+                "best": {name: float(value) for name, value in best.outcome.metrics.items()},
             }
         ),
         flush=True,

@@ -3,7 +3,7 @@
 Where the exact stage's time goes decides what is left out: four fifths of it are fine-tuning, most of the rest is the
 transpiler, and the noise itself is a twentieth. Accuracies and losses here are noise-free ones, after fewer steps on
 fewer images. Exact noise on hardly tuned angles costs two to five times as much and ranks no better that could be shown
-(`experiments/quantum/ladder_claim.py` measures each score that was weighed).
+(`experiments/results/ladder_claim.json`; `experiments/quantum/ranking.py` holds such scores against trained circuits).
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def test_readouts_of_one_trajectory_covary(quito):
         circuit.cx(1, 0)
         circuit.cx(0, 1)
     program = read_program(circuit, quito, [0, 1])
-    runs = [trajectory_expectations(program, trajectories=300, seed=seed) for seed in range(100)]
+    runs = [trajectory_expectations(program, trajectories=1000, seed=seed) for seed in range(200)]
     wanted = np.cov(np.array([run.mean[0] for run in runs]).T)
     told = np.mean([run.covariance[0] for run in runs], axis=0)
     assert abs(wanted[0, 1]) > 0.05 * wanted[0, 0]  # there is something to see

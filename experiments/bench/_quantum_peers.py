@@ -5,7 +5,8 @@ Run by the peer's own interpreter, which needs that library, NumPy and nothing o
     python _quantum_peers.py pyqtorch < requests
 
 The first line of standard input is {"dtype", "qubits", "blocks", "ring", "states": [re, im], "labels", "angles"}; the
-answer is {"gradient": [...], "states": how many states it is over, "version": ...}. Every later line {"repeats": n} is answered by {"ms": [...]}, CPU time.
+answer is {"gradient": [...], "states": how many states it is over, "version": ...}. Every later line
+{"repeats": n} is answered by {"ms": [...]}, CPU time.
 Encoded states are given, so a step is: states through the blocks, <Z> of every qubit as logits, mean cross entropy, and
 its gradient by all angles. Names: deepquantum, pyqtorch, tensorcircuit-ng, pennylane (lightning.qubit), and two for
 comparison: tensorcircuit-ng-unitary (the body multiplied into one matrix first, as coevo does) and pennylane-default
@@ -225,9 +226,7 @@ def _of_pennylane(task: dict[str, Any], circuit: Any) -> Step:
     import torch
 
     torch.set_num_threads(1)
-    real, kind = (
-        (torch.float64, torch.complex128) if task["dtype"] == "float64" else (torch.float32, torch.complex64)
-    )
+    real, kind = (torch.float64, torch.complex128) if task["dtype"] == "float64" else (torch.float32, torch.complex64)
     states = torch.tensor(reversed_bits(task["states"], task["qubits"])).to(kind)
     labels = torch.tensor(task["labels"])
     angles = torch.tensor(task["angles"], dtype=real, requires_grad=True)

@@ -8,7 +8,7 @@ import pytest
 from coevo.cost_models.circuit_noise import noisy_expectations, read_program, reference_expectations
 from coevo.errors import InputError
 from coevo.spaces.quantumnas import CoDesign, Options
-from coevo.spaces.quantumnas.export.folder import scorer_of
+from coevo.spaces.quantumnas.export.settle import scorer_of
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.encoders import angle_encoder, grouped
 from coevo.spaces.quantumnas.tasks.hamiltonian import PauliSum

@@ -7,7 +7,7 @@ import pytest
 
 from coevo.errors import InputError
 from coevo.spaces.quantumnas import CoDesign, Options
-from coevo.spaces.quantumnas.export.folder import scorer_of
+from coevo.spaces.quantumnas.export.settle import scorer_of
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.training.circuits import fine_tune
 from coevo.spaces.quantumnas.training.objectives import Objective

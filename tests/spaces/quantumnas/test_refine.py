@@ -10,7 +10,7 @@ import pytest
 from coevo.search.problem import WorkContext
 from coevo.spaces.quantumnas import CoDesign, Options
 from coevo.spaces.quantumnas.definition import problem_of
-from coevo.spaces.quantumnas.export.folder import scorer_of, train_restarts
+from coevo.spaces.quantumnas.export.settle import scorer_of, train_restarts
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.hamiltonian import PauliSum
 from coevo.spaces.quantumnas.tasks.task import GroundState

@@ -23,7 +23,7 @@ FILE = "torchquantum.json"
 
 
 def op_lists(setting: Setting, layers: Layers, angles: NDArray[np.float64]) -> dict[str, Any]:
-    """The file's content, for a design with its angles [n_angles]; angles that training left alone are not trainable."""
+    """The file's content, for a design with its angles [n_angles]; those that training left alone are not trainable."""
     gates = setting.template.gates_of(layers)
     body = to_op_list(gates, angles.tolist())
     for op, (_, _, slots) in zip(body, gates, strict=True):
@@ -32,8 +32,8 @@ def op_lists(setting: Setting, layers: Layers, angles: NDArray[np.float64]) -> d
     return {
         "format": FORMAT,
         "meaning": "body: torchquantum's op history, for QuantumModule.from_op_history; encoder: the list of a "
-        "GeneralEncoder, input_idx is the column of x; wire q is qubit q, and torchquantum's states count wire 0 as the "
-        "most significant bit where Qiskit counts it as the least",
+        "GeneralEncoder, input_idx is the column of x; wire q is qubit q, and torchquantum's states count wire 0 as "
+        "the most significant bit where Qiskit counts it as the least",
         "encoder": encoder_to_op_list(encoder),
         "body": body,
     }

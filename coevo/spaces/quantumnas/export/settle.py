@@ -101,7 +101,8 @@ def train_restarts(setting: Setting, design: CoDesign, objective: Objective, see
 
 def choose_restart(design: CoDesign, trained: Array, scorer: NoisyScorer) -> tuple[Array, Mapped]:
     """The training that is best under noise on the scorer's (validation) examples, and its mapped circuit."""
-    best = max((judge(scorer, design, angles) for angles in trained), key=lambda judged: judged.rank)  # of equals the first
+    judged = [judge(scorer, design, angles) for angles in trained]
+    best = max(judged, key=lambda one: one.rank)  # of equals the first
     return best.angles, best.mapped
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from coevo.spaces.quantumnas.mapping.circuits import Mapped
 
 Array = NDArray[np.float64]
+Loss = Callable[[Any], tuple[float, Any]]
 _LEVEL = 1  # Qiskit's: it routes and translates; higher levels rewrite by the values of angles, which are open here
 
 
@@ -58,7 +59,7 @@ class NoisyObjective:
         if isinstance(task, GroundState):
             sums = PauliSums(task.hamiltonian.labels, task.hamiltonian.coefficients[None])
             self._circuit = NoiseAwareCircuit(self.program, observables=sums)
-            self._loss = energy
+            self._loss: Loss = energy
         else:
             assert examples is not None
             self._circuit = NoiseAwareCircuit(self.program, examples.inputs)
@@ -111,12 +112,11 @@ def train_noise_aware(
     mask = objective.mask if frozen is None else objective.mask & ~frozen
     optimizer = MaskedAdam(start.astype(np.float64))
     for step in range(steps):
-        _, gradient = objective.value_and_gradient(optimizer.weights)
+        _, gradient = objective.value_and_gradient(np.asarray(optimizer.weights, np.float64))
         optimizer.step(gradient, mask, learning_rate_at(step, steps, learning_rate))
         if progress is not None:
             progress(step)
-    trained: Array = optimizer.weights
-    return trained
+    return np.asarray(optimizer.weights, np.float64)
 
 
 def _loss_of_logits(labels: NDArray[np.int64], head: Array) -> Callable[[Array], tuple[float, Array]]:

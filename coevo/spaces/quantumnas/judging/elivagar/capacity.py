@@ -1,5 +1,5 @@
-"""Representational capacity: whether a circuit with random angles brings examples of a class together and takes those of
-different classes apart, without noise and without training.
+"""Representational capacity: whether a circuit with random angles brings examples of a class together and takes those
+of different classes apart, without noise and without training.
 
 For every draw of angles, two examples count as alike where the overlap of their states is above the mean over all
 pairs. The share of draws in which they are alike is held against 1 for equal and 0 for different labels:
@@ -73,7 +73,7 @@ class Capacity:
         circuit = self._template.circuit
         several = np.repeat(active[None], len(self.angles), axis=0)
         if circuit.n_qubits <= _MAX_UNITARY_QUBITS:
-            states = self._states @ circuit.unitary(self.angles, several)[0].swapaxes(1, 2)
+            states: Any = self._states @ circuit.unitary(self.angles, several)[0].swapaxes(1, 2)
         else:
             states = circuit.evolve(self.angles, self._states, several)[0]
         bloch = bloch_vectors(states, self._measured)

@@ -4,8 +4,8 @@ A replica keeps the two-qubit gates of the mapped circuit, and so its routing an
 S, Z, X and Y for every one-qubit gate; the resilience is 1 - the mean total variation distance of its noisy from its
 noise-free outcomes. Two things differ from the paper. Distributions are exact and not of 1,024 shots, whose sampling
 alone keeps the distance above 0; `shots` draws them for who wants that. And a one-qubit gate is what stands between two
-two-qubit gates of a qubit: the transpiler writes one such gate as up to five (rz, sx, rz, sx, rz), and replacing each of
-these would give a replica more pulses than the circuit has. The encoder's rotations of a qubit are one such gate.
+two-qubit gates of a qubit: the transpiler writes one such gate as up to five (rz, sx, rz, sx, rz), and replacing each
+of these would give a replica more pulses than the circuit has. The encoder's rotations of a qubit are one such gate.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def check_task(setting: Setting) -> None:
         raise InputError(f"Elivagar ranks circuits by the classes of a task, and {setting.task.name} has none")
     if setting.n_qubits > _MAX_READ:
         raise InputError(
-            f"task {setting.task.name} reads {setting.n_qubits} qubits, and Elivagar's outcomes are followed exactly up "
-            f"to {_MAX_READ}; choose another ladder_score or a smaller task"
+            f"task {setting.task.name} reads {setting.n_qubits} qubits, and Elivagar's outcomes are followed exactly "
+            f"up to {_MAX_READ}; choose another ladder_score or a smaller task"
         )
     assert np.isfinite(setting.task.head).all()

@@ -13,7 +13,8 @@ from coevo.spaces.quantumnas.training.threads import one_thread
 
 
 class ElivagarEstimate(Evaluator):
-    """The score stands for every noisy accuracy, as a rank and not as a share; gates and depth are the mapped circuit's.
+    """The score stands for every noisy accuracy, as a rank and not as a share; gates and depth are those of the mapped
+    circuit.
 
     Nothing is trained, and losses have no stand-in.
     """

@@ -1,7 +1,8 @@
 """What the experiments on circuits share: a search, a training from scratch, one look at the test examples.
 
-Every arm of a seed has the same SuperCircuit, the same number of evaluations, the same trainings, the same transpiler
-seeds. Restarts and transpiler seeds are chosen by validation examples; test examples are read once, at the end.
+Every arm of a seed has the same SuperCircuit, the same number of evaluations, the same number of finalists, the same
+trainings, the same transpiler seeds. Finalists are the best distinct circuits of a search by its own fitness; they,
+restarts and transpiler seeds are chosen among by validation examples; test examples are read once, at the end.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from coevo.spaces.quantumnas.training.threads import one_thread
 SEEDS = 5
 PACKAGES = ("qiskit", "qiskit-ibm-runtime", "mlxtend", "numba")
 TRANSPILER_SEEDS = (42, 43, 44)
+FINALISTS = 8
 Array = NDArray[Any]
 
 
@@ -71,9 +73,10 @@ def supercircuit(setting: Setting, seed: int, folder: Path) -> Path:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """The best design of a search by its first objective, and what the search saw."""
+    """The best designs of a search by its one objective, of distinct circuits, the best first, with the metrics of the
+    first, and what the search saw."""
 
-    design: CoDesign
+    designs: tuple[CoDesign, ...]
     metrics: dict[str, float]
     distinct: int
     wall_s: float
@@ -88,8 +91,10 @@ def search(
     algorithm: str = "nsga2",
     population: int = 40,
 ) -> Found:
-    """One search in this process, with a SuperCircuit that was trained before."""
+    """One search in this process by one objective, with a SuperCircuit that was trained before."""
     made = problem_of(setting)
+    ((objective, direction),) = objectives.items()
+    sign = 1 if direction == "min" else -1
 
     def share(context: WorkContext) -> dict[str, Path]:
         return {"supercircuit": Path(shutil.copy(weights, context.folder))}
@@ -103,10 +108,19 @@ def search(
         seed=seed,
         runner="inline",
     ) as study:
-        front = study.run(trials=trials)
-        best = front.best()
-        seen = sum(1 for trial in study.trials() if trial.outcome.ok)
-        return Found(made.space.build(best.design), dict(best.outcome.metrics), seen, time.perf_counter() - began)
+        study.run(trials=trials)
+        judged = sorted(
+            (trial for trial in study.trials() if trial.outcome.ok),
+            key=lambda trial: (sign * trial.outcome.metrics[objective], trial.index),
+        )
+        designs: dict[Any, CoDesign] = {}
+        for trial in judged:
+            design = made.space.build(trial.design)
+            designs.setdefault(design if setting.options.layers else design.layers, design)
+            if len(designs) == FINALISTS:
+                break
+        best = dict(judged[0].outcome.metrics)
+        return Found(tuple(designs.values()), best, len(judged), time.perf_counter() - began)
 
 
 class Finisher:
@@ -136,18 +150,20 @@ class Finisher:
                 self._trained[design.layers] = train_restarts(self.setting, design, self.objective, self.seed)
         return self._trained[design.layers]
 
-    def choose(self, design: CoDesign, trained: Array | None = None) -> dict[str, Any]:
-        """The best of all restarts and transpiler seeds on validation: score, angles, circuit and its mapper."""
-        best: dict[str, Any] | None = None
+    def choose(self, designs: Sequence[CoDesign]) -> dict[str, Any]:
+        """The best of all designs, restarts and transpiler seeds on validation: score, design, angles, circuit and its
+        mapper."""
+        return max((self._best(design) for design in designs), key=lambda found: found["score"])
+
+    def _best(self, design: CoDesign) -> dict[str, Any]:
+        tried = []
         with one_thread():
-            for angles in self.angles(design) if trained is None else trained:
+            for angles in self.angles(design):
                 for scorer in self.scorers:
                     mapped = scorer.map(design, angles)
                     score, found = self.score(scorer, mapped)
-                    if best is None or score > best["score"]:
-                        best = {"score": score, "angles": angles, "mapped": mapped, "mapper": scorer.mapper} | found
-        assert best is not None
-        return best | {"design": design}
+                    tried.append({"score": score, "angles": angles, "mapped": mapped, "mapper": scorer.mapper} | found)
+        return max(tried, key=lambda found: found["score"]) | {"design": design}
 
     def score(self, scorer: NoisyScorer, mapped: Any) -> tuple[tuple[float, float], dict[str, float]]:
         """(comparable, said): higher is better."""

@@ -1,17 +1,17 @@
 """Does searching circuit and mapping together beat searching one of them, neither, or chance (claim C3)?
 
-Arms of a seed have the same SuperCircuit and equally many evaluations; each winner is trained from scratch alike,
-mapped at level 3 and tested once under exact noise:
+Arms of a seed have the same SuperCircuit and equally many evaluations; the eight best designs of each are trained from
+scratch alike and mapped at level 3, and the one that is best under noise on validation examples is tested once:
 
     both            circuit and layout searched by noisy accuracy
     circuit         the circuit searched on the trivial layout
-    mapping         the layout searched, for the human circuit of `both`'s number of parameters
+    mapping         the layout searched, for the human circuit of `both`'s best number of parameters
     neither         that human circuit on Qiskit's own layout (VF2 and VF2PostLayout at level 3)
-    qiskit          the circuit of `both` on Qiskit's own layout: what the searched mapping adds
+    qiskit          the circuits of `both` on Qiskit's own layout: what the searched mapping adds
     circuit_qiskit  the circuit searched while Qiskit chooses every layout at level 3
     random          circuit and layout by random search
     native          circuit and layout of U3 and CZ on the device's own couplings, with a SuperCircuit of its own
-    human_depth     the best of 1 to 8 full blocks by validation on Qiskit's own layout: a human who tries depths
+    human_depth     1 to 8 full blocks on Qiskit's own layout: a human who tries every depth, no search at all
 
     python experiments/quantum/co_search.py --out experiments/results/co_search.json
 """
@@ -96,7 +96,7 @@ def one_seed(seed: int, trials: int) -> dict[str, Any]:
             return search(of, file, seed, trials, ACCURACY, algorithm)
 
         both = found(setting)
-        human = full_width(setting.template, setting.template.parameters(both.design.layers))
+        human = full_width(setting.template, setting.template.parameters(both.designs[0].layers))
         searched = {
             "both": both,
             "circuit": found(Setting.make(changed(options, layout=trivial))),
@@ -106,16 +106,16 @@ def one_seed(seed: int, trials: int) -> dict[str, Any]:
         }
         native = Setting.make(changed(options, gates="native"))
         natives = found(native, file=supercircuit(native, seed, Path(home) / "native"))
-    designs = {name: one.design for name, one in searched.items()}
-    designs |= {"neither": CoDesign(None, human), "qiskit": CoDesign(None, both.design.layers)}
-    finisher, native_finisher = Finisher(setting, seed), Finisher(native, seed)
-    chosen = {name: finisher.choose(design) for name, design in designs.items()}
-    chosen["native"] = native_finisher.choose(natives.design)
     per_block = setting.template.parameters(tuple(tuple(range(4)) for _ in range(2)))
     depths = [full_width(setting.template, per_block * blocks) for blocks in range(1, options.blocks + 1)]
-    chosen["human_depth"] = max(
-        (finisher.choose(CoDesign(None, layers)) for layers in depths), key=lambda entry: entry["score"]
-    )
+    designs = {name: one.designs for name, one in searched.items()} | {
+        "neither": (CoDesign(None, human),),
+        "qiskit": tuple(CoDesign(None, design.layers) for design in both.designs),
+        "human_depth": tuple(CoDesign(None, layers) for layers in depths),
+    }
+    finisher, native_finisher = Finisher(setting, seed), Finisher(native, seed)
+    chosen = {name: finisher.choose(several) for name, several in designs.items()}
+    chosen["native"] = native_finisher.choose(natives.designs)
     # Everything is settled: now, and only now, the test examples.
     row: dict[str, Any] = {
         name: (native_finisher if name == "native" else finisher).test(entry) for name, entry in chosen.items()

@@ -257,7 +257,7 @@ def tested(setting: Setting, design: CoDesign, seed: int) -> dict[str, Any]:
     """The design trained from scratch and tested once, as `coevo export` does it."""
     options = setting.options
     finisher = Finisher(setting, seed, options.optimization_level, (options.transpiler_seed,))
-    found = finisher.test(finisher.choose(design))
+    found = finisher.test(finisher.choose([design]))
     return {name: found[name] for name in ("noisy_test_accuracy", "two_qubit_gates", "parameters")}
 
 

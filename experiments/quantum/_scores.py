@@ -14,7 +14,7 @@ from coevo.cost_models.circuit_noise import success_rate
 from coevo.search.canonical import stream
 from coevo.spaces.quantumnas import CoDesign, Options
 from coevo.spaces.quantumnas.definition import problem_of
-from coevo.spaces.quantumnas.export.folder import scorer_of
+from coevo.spaces.quantumnas.export.settle import scorer_of
 from coevo.spaces.quantumnas.judging.estimate import equally_many
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.training.circuits import fine_tune, train_from_scratch

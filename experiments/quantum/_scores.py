@@ -18,7 +18,7 @@ from coevo.spaces.quantumnas.export.settle import scorer_of
 from coevo.spaces.quantumnas.judging.estimate import equally_many
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.training.circuits import fine_tune, train_from_scratch
-from coevo.spaces.quantumnas.training.objectives import Objective, accuracy_and_loss
+from coevo.spaces.quantumnas.training.objectives import Objective, accuracy_and_loss, calibrated_loss
 
 OF_A_COUNT = 5  # designs of one parameter count
 SCRATCH_STEPS = 1000
@@ -72,11 +72,14 @@ class Scores:
             _, loss = self.noise_free(angles)
             judged = time.process_time()
             mapped = self.map(angles)
-            accuracy, noisy_loss = self.noisy(mapped)
+            logits = self.scorer.outputs(mapped)
+            accuracy, noisy_loss = self._judged(logits)
             noisy_s = time.process_time() - judged + tuned - began
             self._note(f"{what}, noise-free loss ({name})", -loss, judged - began)
             self._note(f"{what}, noisy loss ({name})", -noisy_loss, noisy_s)
             self._note(f"{what}, noisy accuracy ({name})", accuracy, noisy_s)
+            calibrated = [calibrated_loss(row, self.validation.labels) for row in logits]
+            self._note(f"{what}, noisy calibrated loss ({name})", np.negative(calibrated), noisy_s)
             if name == "shrinking" and not steps:
                 self.mapped, self._loss = mapped, loss
         if name == "shrinking":

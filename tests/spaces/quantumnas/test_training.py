@@ -14,7 +14,7 @@ from coevo.spaces.quantumnas.tasks.catalogue import task_of
 from coevo.spaces.quantumnas.tasks.task import Examples
 from coevo.spaces.quantumnas.training.adam import MaskedAdam, learning_rate_at
 from coevo.spaces.quantumnas.training.circuits import fine_tune, train_from_scratch
-from coevo.spaces.quantumnas.training.objectives import Objective, accuracy_and_loss
+from coevo.spaces.quantumnas.training.objectives import Objective, accuracy_and_loss, calibrated_loss
 
 RNG = np.random.default_rng(0)
 TASK = task_of("mnist4")
@@ -148,3 +148,20 @@ def test_accuracy_and_loss():
     assert accuracy == pytest.approx(2 / 3)
     assert loss == pytest.approx(-(1 - np.log(np.e + 3) + 0 - np.log(np.e**3 + 3) - np.log(4)) / 3)
     assert accuracy_and_loss(1000 * logits, np.array([0, 2, 0]))[1] == pytest.approx(np.log(4) / 3)  # no overflow
+
+
+@pytest.mark.parametrize("factor", [1e-2, 0.3, 1.0, 50.0])
+def test_a_calibrated_loss_does_not_see_shrinking(factor):
+    labels = RNG.integers(0, 4, 200)
+    logits = 0.2 * RNG.normal(size=(200, 4)) + 0.3 * np.eye(4)[labels]
+    found = calibrated_loss(factor * logits, labels)
+    assert found == pytest.approx(calibrated_loss(logits, labels), abs=1e-9)
+    losses = [accuracy_and_loss(each * logits, labels)[1] for each in np.geomspace(1e-2, 1e2, 2001)]
+    assert min(losses) - 1e-4 < found <= min(losses)
+
+
+def test_calibrated_loss_of_useless_and_of_perfect_logits():
+    labels = np.arange(40) % 4
+    assert calibrated_loss(np.zeros((40, 4)), labels) == pytest.approx(np.log(4))
+    assert calibrated_loss(-np.eye(4)[labels], labels) == pytest.approx(np.log(4), abs=1e-2)  # no factor below 0
+    assert calibrated_loss(0.1 * np.eye(4)[labels], labels) < 1e-6

@@ -17,7 +17,7 @@ from coevo.spaces.quantumnas.judging.noisy import NoisyScorer
 from coevo.spaces.quantumnas.judging.robust import worst_case
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.task import Classification, GroundState
-from coevo.spaces.quantumnas.training.objectives import accuracy_and_loss, log_softmax
+from coevo.spaces.quantumnas.training.objectives import accuracy_and_loss, calibrated_loss, log_softmax
 
 Metrics = dict[str, float]
 Real = NDArray[np.floating[Any]]
@@ -87,11 +87,12 @@ class Exact:
 
 
 def measured(scorer: NoisyScorer, output: Any) -> Metrics:
-    """Noisy accuracy and loss of logits [examples, classes], or the energy."""
+    """Noisy accuracy and losses of logits [examples, classes], or the energy."""
     if scorer.examples is None:
         return {"noisy_energy": float(output)}
-    accuracy, loss = accuracy_and_loss(output, scorer.examples.labels)
-    return {"noisy_accuracy": accuracy, "noisy_loss": loss}
+    labels = scorer.examples.labels
+    accuracy, loss = accuracy_and_loss(output, labels)
+    return {"noisy_accuracy": accuracy, "noisy_loss": loss, "noisy_calibrated_loss": calibrated_loss(output, labels)}
 
 
 class SuccessRate:

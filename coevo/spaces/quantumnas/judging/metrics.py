@@ -21,6 +21,8 @@ def metrics_of(options: Options, task: Classification | GroundState) -> dict[str
         estimated = {"estimated_energy": unit} if ground else {"estimated_accuracy": "1", "estimated_loss": unit}
         return {"success_rate": "1", **estimated, **free, **SIZES}
     noisy = {"noisy_energy": unit} if ground else {"noisy_accuracy": "1", "noisy_loss": unit}
+    if options.estimator == "exact" and not ground:
+        noisy["noisy_calibrated_loss"] = unit
     if options.estimator == "trajectories":
         return {**noisy, **{f"{name}_standard_error": kind for name, kind in noisy.items()}, **free, **SIZES}
     worst = {f"worst_{name}": kind for name, kind in noisy.items()} if robust(options) else {}

@@ -17,7 +17,7 @@ from coevo.spaces.quantumnas.judging.metrics import robust, scaled_name
 from coevo.spaces.quantumnas.judging.noisy import NoisyScorer
 from coevo.spaces.quantumnas.options import Options
 from coevo.spaces.quantumnas.setting import Setting
-from coevo.spaces.quantumnas.training.objectives import accuracy_and_loss
+from coevo.spaces.quantumnas.training.objectives import accuracy_and_loss, calibrated_loss
 
 Real = NDArray[np.floating[Any]]
 
@@ -72,12 +72,16 @@ class WorstCase:
                 "worst_noisy_energy": max(energies),
                 **{scaled_name("noisy_energy", scale): energies[1 + k] for k, scale in enumerate(self._scales)},
             }
-        pairs = [accuracy_and_loss(logits, examples.labels) for logits in output]
-        accuracies, losses = [list(column) for column in zip(*pairs, strict=True)]
+        values = [
+            (*accuracy_and_loss(logits, examples.labels), calibrated_loss(logits, examples.labels)) for logits in output
+        ]
+        accuracies, losses, calibrated = [list(column) for column in zip(*values, strict=True)]
         return {
             "noisy_accuracy": accuracies[0],
             "noisy_loss": losses[0],
+            "noisy_calibrated_loss": calibrated[0],
             "worst_noisy_accuracy": min(accuracies),
             "worst_noisy_loss": max(losses),
+            "worst_noisy_calibrated_loss": max(calibrated),
             **{scaled_name("noisy_accuracy", scale): accuracies[1 + k] for k, scale in enumerate(self._scales)},
         }

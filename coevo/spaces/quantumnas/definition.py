@@ -10,6 +10,7 @@ from coevo.search.design import Design
 from coevo.search.problem import Problem, Stage, WorkContext
 from coevo.spaces.quantumnas.ansatz.design import CoDesign
 from coevo.spaces.quantumnas.ansatz.space import make_space
+from coevo.spaces.quantumnas.judging.elivagar.stage import ElivagarEstimate
 from coevo.spaces.quantumnas.judging.estimate import QuickEstimate
 from coevo.spaces.quantumnas.judging.evaluate import NoisyJudge
 from coevo.spaces.quantumnas.judging.metrics import default_objectives
@@ -39,7 +40,8 @@ def problem_of(setting: Setting) -> Problem:
     )
     stages: tuple[Stage, ...] = (Stage("noisy", NoisyJudge(setting)),)
     if options.ladder:
-        stages = (Stage("estimate", QuickEstimate(setting), options.ladder_share), *stages)
+        cheap = ElivagarEstimate(setting) if options.ladder_score == "elivagar" else QuickEstimate(setting)
+        stages = (Stage("estimate", cheap, options.ladder_share), *stages)
 
     def prepare(context: WorkContext) -> Mapping[str, Path]:
         from coevo.spaces.quantumnas.training.supercircuit import train_supercircuit

@@ -63,7 +63,7 @@ class Options(BaseModel):
         description="a cheap stage first (a short fine-tuning, no noise, estimated routing), its best to the exact",
     )
     ladder_score: Literal["loss", "elivagar"] = Field(
-        "loss", description="of the cheap stage: noise-free after fine-tuning, or Elivagar's, which trains nothing"
+        "loss", description="of the cheap stage: noise-free after fine-tuning, or Elivagar's rank, which trains nothing"
     )
     ladder_share: float = Field(0.25, gt=0, le=1, description="share of the cheap stage's designs that goes on")
     ladder_steps: int = Field(20, ge=0, description="fine-tuning steps of the cheap stage")
@@ -136,4 +136,11 @@ class Options(BaseModel):
             for name, field in type(self).model_fields.items():
                 if name.startswith("ladder_") and getattr(self, name) != field.default:
                     raise ValueError(f"{name} = {getattr(self, name)} has no effect without ladder = true")
+        elif self.ladder_score == "elivagar":
+            for name in ("ladder_steps", "ladder_examples"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(
+                        f'{name} = {getattr(self, name)} has no effect with ladder_score = "elivagar", which trains '
+                        "nothing"
+                    )
         return self

@@ -7,7 +7,7 @@ with every example. The circuit that is scored is the one that is exported.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,17 @@ from coevo.spaces.quantumnas.ansatz.template import Template
 from coevo.spaces.quantumnas.setting import Task
 from coevo.spaces.quantumnas.tasks.task import Examples, GroundState
 
+if TYPE_CHECKING:
+    from coevo.cost_models.circuit_noise import Program
+    from coevo.spaces.quantumnas.mapping.circuits import Mapped, Mapper
+
 Real = NDArray[np.floating[Any]]
 
 
 class NoisyScorer:
     """Exact noisy outputs of designs of one template: logits over a set of examples, or an energy.
 
-    `mapper` maps them (`mapping.circuits.Mapper`). `device` may differ from the mapper's: the same circuits under
+    `mapper` maps them. `device` may differ from the mapper's: the same circuits under
     another calibration of the same device.
     """
 
@@ -33,7 +37,7 @@ class NoisyScorer:
         self,
         template: Template,
         task: Task,
-        mapper: Any,
+        mapper: Mapper,
         examples: Examples | None = None,
         device: QuantumDevice | None = None,
     ):
@@ -44,14 +48,14 @@ class NoisyScorer:
         self.device = device or mapper.device
         self._encoders: dict[tuple[int, ...], Any] = {}
 
-    def map(self, design: CoDesign, angles: Real) -> Any:
-        """A `mapping.circuits.Mapped` of a design with its angles [n_angles]."""
+    def map(self, design: CoDesign, angles: Real) -> Mapped:
+        """A design with its angles [n_angles] on the device."""
         from coevo.spaces.quantumnas.mapping.circuits import body_circuit
 
         gates = self.template.gates_of(design.layers)
         return self.mapper.map(body_circuit(gates, self.template.n_qubits, angles.tolist()), design.layout)
 
-    def program(self, mapped: Any) -> Any:
+    def program(self, mapped: Mapped) -> Program:
         """The circuit as the noise engine reads it; encoders are read once a layout."""
         from coevo.cost_models.circuit_noise import read_encoder, read_program
 
@@ -59,12 +63,12 @@ class NoisyScorer:
             self._encoders[mapped.initial] = read_encoder(mapped.encoder, self.device, self.mapper.front.inputs)
         return read_program(mapped.body, self.device, mapped.final, encoder=self._encoders[mapped.initial])
 
-    def outputs(self, mapped: Sequence[Any], examples: Examples | None = None) -> Real:
+    def outputs(self, mapped: Sequence[Mapped], examples: Examples | None = None) -> Real:
         """Logits [circuits, examples, classes] or energies [circuits], over the scorer's examples unless others are
         given. InputError for a circuit that the engine refuses."""
         return self.outputs_of([self.program(one) for one in mapped], examples)
 
-    def outputs_of(self, programs: Sequence[Any], examples: Examples | None = None) -> Real:
+    def outputs_of(self, programs: Sequence[Program], examples: Examples | None = None) -> Real:
         """`outputs` of circuits that were read, under whatever devices."""
         from coevo.cost_models.circuit_noise import noisy_expectations, noisy_pauli_sums
 
@@ -76,13 +80,13 @@ class NoisyScorer:
         logits: Real = noisy_expectations(programs, chosen.inputs) @ self.task.head
         return logits
 
-    def each(self, mapped: Sequence[Any]) -> list[Real | InputError]:
+    def each(self, mapped: Sequence[Mapped]) -> list[Real | InputError]:
         """`outputs` of every circuit, or why the engine refuses it (routed over more qubits than can be followed
         exactly, or over one that was never calibrated)."""
         return each_alone(self.outputs, mapped)
 
 
-def each_alone(outputs: Callable[[Sequence[Any]], Real], mapped: Sequence[Any]) -> list[Real | InputError]:
+def each_alone(outputs: Callable[[Sequence[Mapped]], Real], mapped: Sequence[Mapped]) -> list[Real | InputError]:
     """`outputs` of all circuits in one call; where one of them is refused, of each by itself, or why not."""
     try:
         return list(outputs(mapped))

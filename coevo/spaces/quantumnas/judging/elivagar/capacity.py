@@ -1,15 +1,17 @@
 """Representational capacity: whether a circuit with random angles brings examples of a class together and takes those
-of different classes apart, without noise and without training.
+of different classes apart, without noise and without training (Anagolum et al., ASPLOS 2024, RepCap).
 
 For every draw of angles, two examples count as alike where the overlap of their states is above the mean over all
 pairs. The share of draws in which they are alike is held against 1 for equal and 0 for different labels:
 capacity = 1 - |weighted (ideal - alike)|^2 / (2 sum(ideal)), with pairs of different classes weighted by
-1 / (classes - 1).
+1 / (classes - 1). It lies between 0 and 1; the artifact of the paper divides by all pairs instead, which ranks
+capacities alike.
 
 Overlaps are of what is measured. The states of all qubits would not do: a unitary keeps their overlaps, so that every
 circuit behind one encoder would have the same capacity. The paper measures few qubits and takes their reduced state;
 here nearly all are measured, each by itself, so the overlap is the mean of tr(rho sigma) over the measured qubits'
-one-qubit states, as the artifact's variant for single qubits has it (which also squares it).
+one-qubit states, as the artifact's variant for single qubits has it (which also squares it). Gates on one qubit alone
+keep these overlaps, so a circuit that does not entangle has the capacity of its encoder, whatever its angles.
 """
 
 from __future__ import annotations
@@ -35,11 +37,15 @@ class Capacity:
     compared on the same ones.
 
     Args:
-        examples: a few of every class; see `training.examples`.
+        examples: a few of every class, as `judging.estimate.equally_many` picks them.
         draws: of all angles of the template, uniform in [0, 2 pi).
+
+    InputError where a class has no example, for fewer than 2 classes, and for no draw at all.
     """
 
     def __init__(self, template: Template, task: Classification, examples: Examples, draws: int = DRAWS, seed: int = 0):
+        if draws < 1:
+            raise InputError(f"expected 1 draw of angles or more, got {draws}")
         classes = len(task.classes)
         if classes < 2 or len(np.unique(examples.labels)) != classes:
             raise InputError(
@@ -55,7 +61,7 @@ class Capacity:
         self._weight = np.where(self._ideal == 1, 1.0, 1 / (classes - 1))
 
     def __call__(self, active: Active) -> float:
-        """Of one SubCircuit [gates]."""
+        """Of one SubCircuit [gates], between 0 and 1."""
         alike = self.alike(active)
         distance = np.sum((self._weight * (self._ideal - alike)) ** 2)
         return float(1 - distance / (2 * self._ideal.sum()))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from coevo.errors import InputError
 from coevo.hardware.quantum import QuantumDevice
@@ -16,6 +14,9 @@ from coevo.spaces.quantumnas.judging.estimate import equally_many
 from coevo.spaces.quantumnas.judging.noisy import NoisyScorer
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.task import Classification
+
+if TYPE_CHECKING:
+    from coevo.spaces.quantumnas.mapping.circuits import Mapped
 
 RESILIENCE_POWER = 0.5
 _MAX_READ = 8  # bit strings of more qubits are not followed exactly
@@ -37,7 +38,16 @@ class Ranked:
 
 
 class ElivagarScore:
-    """Scores designs of one setting on one device; no SuperCircuit and no labels of validation examples are used."""
+    """Scores designs of one setting on one device; no SuperCircuit and no validation example is used.
+
+    Args:
+        replicas, shots: see `CliffordResilience`.
+        draws: see `Capacity`.
+        samples_per_class: training examples of every class whose states are compared; 2 or more.
+        seed: of the replicas, the shots and the draws.
+
+    InputError for a task that `check_task` refuses and for counts below 1.
+    """
 
     def __init__(
         self,
@@ -52,9 +62,9 @@ class ElivagarScore:
     ):
         from coevo.spaces.quantumnas.mapping.circuits import Front, Mapper
 
-        check_task(setting)
-        task, options = setting.task, setting.options
-        assert isinstance(task, Classification)
+        task, options = check_task(setting), setting.options
+        if samples_per_class < 2:
+            raise InputError(f"expected 2 samples of a class or more, so that some are pairs, got {samples_per_class}")
         training, _ = task.read_training()
         few = equally_many(training, samples_per_class * len(task.classes), len(task.classes))
         self._template = setting.template
@@ -63,11 +73,11 @@ class ElivagarScore:
         mapper = Mapper(device, Front(task.encoder, task.n_qubits), options.optimization_level, options.transpiler_seed)
         self._scorer = NoisyScorer(setting.template, task, mapper)
 
-    def map(self, design: CoDesign) -> Any:
+    def map(self, design: CoDesign) -> Mapped:
         """The design with its first draw of angles, mapped: generic angles, which no optimisation removes."""
         return self._scorer.map(design, self._capacity.angles[0])
 
-    def resilience(self, mapped: Any) -> float:
+    def resilience(self, mapped: Mapped) -> float:
         return self._resilience(mapped)
 
     def capacity(self, design: CoDesign) -> float:
@@ -80,13 +90,17 @@ class ElivagarScore:
         return Ranked(design, resilience, capacity, mapped.two_qubit_gates, mapped.depth)
 
 
-def check_task(setting: Setting) -> None:
-    """InputError for a task that has no classes to keep apart, or too many qubits."""
-    if not isinstance(setting.task, Classification):
-        raise InputError(f"Elivagar ranks circuits by the classes of a task, and {setting.task.name} has none")
-    if setting.n_qubits > _MAX_READ:
+def check_task(setting: Setting) -> Classification:
+    """The setting's task; InputError for one that has no classes to keep apart, or too many qubits."""
+    task = setting.task
+    if not isinstance(task, Classification):
         raise InputError(
-            f"task {setting.task.name} reads {setting.n_qubits} qubits, and Elivagar's outcomes are followed exactly "
-            f"up to {_MAX_READ}; choose another ladder_score or a smaller task"
+            f"Elivagar ranks circuits by how they keep classes apart, and task {task.name} is a ground state without "
+            'any; use ladder_score = "loss", or ladder = false'
         )
-    assert np.isfinite(setting.task.head).all()
+    if task.n_qubits > _MAX_READ:
+        raise InputError(
+            f"task {task.name} reads {task.n_qubits} qubits, and Elivagar's outcomes are followed exactly up to "
+            f'{_MAX_READ}; use ladder_score = "loss", or a smaller task'
+        )
+    return task

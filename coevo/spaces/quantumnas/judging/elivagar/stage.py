@@ -13,10 +13,9 @@ from coevo.spaces.quantumnas.training.threads import one_thread
 
 
 class ElivagarEstimate(Evaluator):
-    """The score stands for every noisy accuracy, as a rank and not as a share; gates and depth are those of the mapped
-    circuit.
-
-    Nothing is trained, and losses have no stand-in.
+    """The score stands for every noisy accuracy and the capacity for the noise-free one, as ranks and not as shares;
+    gates and depth are those of the mapped circuit. Nothing is trained, and losses have no stand-in: a search by a loss
+    is refused when it is made.
     """
 
     id = "quantumnas.elivagar"
@@ -53,7 +52,7 @@ class ElivagarEstimate(Evaluator):
             return Outcome.failed(str(error))
         return Outcome(
             {
-                **dict.fromkeys(self._accuracies, found.score),
+                **{name: found.capacity if name.startswith("noise_free") else found.score for name in self._accuracies},
                 "elivagar_score": found.score,
                 "clifford_noise_resilience": found.resilience,
                 "representational_capacity": found.capacity,

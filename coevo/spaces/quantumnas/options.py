@@ -24,6 +24,11 @@ class Options(BaseModel):
     artifact_depth: bool = Field(False, description="cut the last layer of gate set rxyz as QuantumNAS's artifact does")
     data: str = Field("mnist4", description="the task by name, or the path of a .npz (X, y) or .json (Hamiltonian)")
     data_path: str | None = Field(None, description="folder of the task's own files, such as the full IDX files")
+    start: str | None = Field(
+        None,
+        description="basis state that a ground state is searched from: 'hartree_fock' of a molecule's file, or bits, "
+        "the highest qubit's first; |0...0> unless given",
+    )
     device: str = Field("FakeQuitoV2", description="a fake backend by its class name, or a snapshot's path (.json)")
     qubits: tuple[int, ...] | None = Field(None, description="physical qubits that a layout may use; all unless given")
     layout: Layout | None = Field(None, description="search circuits alone: physical qubits in order, or 'qiskit'")
@@ -71,7 +76,7 @@ class Options(BaseModel):
     scratch_steps: int = Field(1500, ge=1, description="steps of training the exported design from fresh weights")
     scratch_learning_rate: float = Field(0.02, gt=0)
     scratch_restarts: int = Field(3, ge=1, description="trainings at export; the best on validation examples is kept")
-    prune_ratios: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+    prune_ratios: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
         (), description="shares of angles to prune after scratch training; the best on noisy validation is kept"
     )
     prune_steps: int = Field(600, ge=1, description="fine-tuning steps while pruning, the ramp in the first half")

@@ -35,10 +35,16 @@ class Setting:
                 options.train_examples,
                 options.validation_examples,
                 options.test_examples,
+                options.start,
             )
         coupling = coupling_of(options.device, task.n_qubits)
         template = Template(
-            gate_set_of(options.gates), task.n_qubits, options.blocks, options.widths, options.artifact_depth
+            gate_set_of(options.gates),
+            task.n_qubits,
+            options.blocks,
+            options.widths,
+            options.artifact_depth,
+            task.flipped if isinstance(task, GroundState) else (),
         )
         if options.qubits is not None and isinstance(options.layout, tuple):
             raise InputError("options 'qubits' and 'layout' exclude each other: a given layout names its qubits")

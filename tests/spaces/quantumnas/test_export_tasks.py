@@ -38,6 +38,7 @@ CASES = [
         for task in ("mnist4", "lih")
     ),
     *(pytest.param({"layout": "qiskit"}, task, id=f"qiskit's layout-{task}") for task in ("mnist4", "h2")),
+    *(pytest.param({"gates": gates, "start": "10"}, "h2", id=f"{gates} from |10>") for gates in ("u3cu3", "rxyz")),
     pytest.param({"gates": "rxyz", "artifact_depth": True, "widths": "arbitrary"}, "mnist4", id="arbitrary"),
 ]
 
@@ -45,7 +46,8 @@ CASES = [
 @pytest.fixture(scope="module", params=[case.values for case in CASES], ids=[case.id for case in CASES])
 def exported(request, tmp_path_factory):
     options, name = request.param
-    task = None if name == "mnist4" else GroundState(name, read_molecule(name).hamiltonian)
+    start = options.get("start")
+    task = None if name == "mnist4" else GroundState(name, read_molecule(name).hamiltonian, start)
     setting = Setting.make(Options(**TINY, **options), task)
     problem = problem_of(setting)
     design = problem.space.sample(stream(3, "export", 0))
@@ -96,6 +98,7 @@ def test_a_loaded_folder_knows_its_layout_and_its_task(exported):
     assert set(isa.count_ops()) <= {"rz", "sx", "x", "cx", "cz", "ecr", "barrier", "measure"}
     if not exported.classifies:
         assert home.task.hamiltonian.to_document() == exported.setting.task.hamiltonian.to_document()
+        assert home.task.start == exported.setting.task.start
         assert home.examples is None and not isa.parameters
     else:
         assert home.task.encoder == exported.setting.task.encoder

@@ -77,7 +77,7 @@ def test_constants_of_the_gate_set_are_never_pruned(small_options):
     np.testing.assert_allclose(found[fixed], start[fixed], rtol=1e-6)
 
 
-@pytest.mark.parametrize("ratio", [-0.1, 1.0, 1.5, float("nan")])
+@pytest.mark.parametrize("ratio", [-0.1, 1.01, 1.5, float("nan")])
 def test_another_ratio_is_refused(setting, objective, start, ratio):
     with pytest.raises(InputError, match="expected ratios of pruned angles"):
         prune(setting.template, DESIGN, start, objective, (ratio,), 2, 0.02)

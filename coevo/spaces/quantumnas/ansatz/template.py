@@ -47,6 +47,7 @@ class Template:
         widths: "front" keeps the first gates of a layer, "arbitrary" any of them, at least one either way.
         artifact_depth: count the prologue as a layer of the first block, as the artifact does, which cuts the last
             layer of the last block (its RXYZ circuits end without their last CZ layer).
+        flipped: qubits with an X before everything else: circuits start from that basis state.
 
     Attributes:
         gates: (name, qubits, indices of its angles) of every gate.
@@ -54,7 +55,8 @@ class Template:
         constants: float64 [n_angles], NaN where an angle is trained.
         block_layers: the layers that designs choose from.
 
-    A SubCircuit is a vector `active` uint8 [gates] with 1 where a gate exists; the prologue always does.
+    A SubCircuit is a vector `active` uint8 [gates] with 1 where a gate exists; the first `prologue_gates` (the X of
+    the flipped qubits, then the gate set's prologue) always do.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Template:
         max_blocks: int,
         widths: Widths = "front",
         artifact_depth: bool = False,
+        flipped: Sequence[int] = (),
     ):
         check_size(gate_set, n_qubits)
         self.gate_set = gate_set
@@ -71,7 +74,8 @@ class Template:
         self.max_blocks = max_blocks
         self.widths = widths
         self.cut = len(gate_set.prologue) if artifact_depth else 0
-        gates: list[tuple[str, Place, tuple[int, ...]]] = []
+        self.flipped = tuple(flipped)
+        gates: list[tuple[str, Place, tuple[int, ...]]] = [("x", (qubit,), ()) for qubit in self.flipped]
         constants: list[float] = []
         block_layers = []
 

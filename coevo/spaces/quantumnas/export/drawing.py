@@ -83,6 +83,8 @@ def _columns(setting: Setting, design: CoDesign) -> Iterator[Column]:
             pending.append((gate.upper(), (qubit,)))
         yield "encoder", -1, pending
         yield "barrier", -1, []
+    if template.flipped:
+        yield "single", -1, [("X", (qubit,)) for qubit in template.flipped]
     for layer in template.gate_set.prologue:
         yield "single", -1, [(layer.gate.upper(), place) for place in layer.places(setting.n_qubits)]
     for entry, places in zip(template.block_layers, design.layers, strict=False):

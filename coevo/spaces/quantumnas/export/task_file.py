@@ -17,13 +17,15 @@ from coevo.spaces.quantumnas.tasks.task import Classification, Examples, GroundS
 def task_document(task: Task) -> dict[str, Any]:
     """The file's content: everything of a task but its data."""
     if isinstance(task, GroundState):
-        return {
+        document = {
             "format": FORMAT,
             "kind": "ground state",
             "name": task.name,
             "meaning": "the energy is <H> of the circuit, which starts in |0...0>; labels as SparsePauliOp's",
             "hamiltonian": task.hamiltonian.to_document(),
         }
+        # Only where there is one: the X gates that prepare it are the first of every circuit of the folder.
+        return document if task.start is None else document | {"start": task.start}
     return {
         "format": FORMAT,
         "kind": "classification",
@@ -40,7 +42,8 @@ def task_of_document(told: Mapping[str, Any]) -> Task:
     """The task without its data, which it raises InputError for. InputError, KeyError, TypeError or ValueError for
     another content."""
     if told["kind"] == "ground state":
-        return GroundState(str(told["name"]), PauliSum.from_document(told["hamiltonian"], "task.json"))
+        hamiltonian = PauliSum.from_document(told["hamiltonian"], "task.json")
+        return GroundState(str(told["name"]), hamiltonian, told.get("start"))
     if told["kind"] != "classification":
         raise InputError(f'task.json: the kind is {told["kind"]!r}; expected "classification" or "ground state"')
     head = np.array(told["head"], dtype=np.float64)

@@ -13,6 +13,7 @@ from coevo.spaces.quantumnas.tasks.arrays import npz_task
 from coevo.spaces.quantumnas.tasks.digits import IMAGE_TASKS, image_task
 from coevo.spaces.quantumnas.tasks.hamiltonian import PauliSum
 from coevo.spaces.quantumnas.tasks.molecule import MOLECULES
+from coevo.spaces.quantumnas.tasks.pauli_strings import read_document
 from coevo.spaces.quantumnas.tasks.task import Classification, GroundState
 from coevo.spaces.quantumnas.tasks.vowel import vowel_task
 
@@ -41,6 +42,7 @@ def task_of(
     train: int | None = None,
     validation: int | None = None,
     test: int | None = None,
+    start: str | None = None,
 ) -> Classification | GroundState:
     """The task `data`: a name of `TASKS`, or a path to the user's own arrays (.npz) or Hamiltonian (.json).
 
@@ -53,6 +55,9 @@ def task_of(
     | vowel4 | 214 | 38 | 108 |
     | arrays | 59.5 % (85 % with X_test) | 10.5 % (15 %) | 30 % (all of X_test) |
 
+    `start` is the basis state that a ground state is searched from: bits, the highest qubit's first, or
+    "hartree_fock", which a molecule's file states; None is |0...0>.
+
     UnknownName for another name, ConfigError for an option without effect, InputError for a file that is no such data.
     """
     sizes = {"train": train, "validation": validation, "test": test}
@@ -60,6 +65,10 @@ def task_of(
         if size is not None and size < 1:
             raise ConfigError(f"{name} = {size} examples; give at least one a class, or leave it out")
     parts = (train, validation, test)
+    if start is not None and data not in MOLECULES and not data.endswith(".json"):
+        raise ConfigError(
+            f"start = {start!r} has no effect with data = {data!r}, which is no ground state; leave it out"
+        )
     if data in IMAGE_TASKS:
         return image_task(data, data_path, data_seed, parts)
     if data == "vowel4":
@@ -76,7 +85,15 @@ def task_of(
         if size is not None:
             raise ConfigError(f"{name} = {size} examples has no effect with the Hamiltonian {data}; leave it out")
     path = Path(__file__).parent / "molecules" / f"{data}.json" if data in MOLECULES else Path(data)
-    return GroundState(data, PauliSum.read(path))
+    return GroundState(data, PauliSum.read(path), hartree_fock_state(path) if start == "hartree_fock" else start)
+
+
+def hartree_fock_state(path: Path) -> str:
+    """The basis state that a molecule's file states. InputError where a Hamiltonian's file states none."""
+    state = read_document(path).get("hartree_fock_state")
+    if not isinstance(state, str):
+        raise InputError(f"{path} states no hartree_fock_state; give the bits themselves as option 'start'")
+    return state
 
 
 def qubits_of(data: str, data_path: str | None = None) -> int:

@@ -84,11 +84,27 @@ class Classification:
 
 @dataclass(frozen=True, eq=False)
 class GroundState:
-    """The state of lowest energy of a Hamiltonian, searched from |0...0> without an encoder."""
+    """The state of lowest energy of a Hamiltonian, searched without an encoder.
+
+    Circuits start from |0...0>, or from the basis state `start` (leftmost character: the highest qubit), such as a
+    molecule's Hartree-Fock state, which X gates before every body prepare. InputError for a state of another size.
+    """
 
     name: str
     hamiltonian: PauliSum
+    start: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.start is not None and (len(self.start) != self.n_qubits or set(self.start) - set("01")):
+            raise InputError(
+                f"task {self.name}: expected a start of {self.n_qubits} characters 0 or 1, got {self.start!r}"
+            )
 
     @property
     def n_qubits(self) -> int:
         return self.hamiltonian.n_qubits
+
+    @property
+    def flipped(self) -> tuple[int, ...]:
+        """The qubits that are 1 at the start, ascending."""
+        return tuple(qubit for qubit, bit in enumerate(reversed(self.start or "")) if bit == "1")

@@ -44,14 +44,16 @@ def train_from_scratch(
     learning_rate: float,
     seeds: list[int],
     progress: Callable[[int], None] | None = None,
+    spread: float = math.pi,
 ) -> Real:
     """Fresh angles [C * seeds, n_angles] for active [C, gates], trained full-batch, all at once: the trainings of the
     first SubCircuit by seed, then those of the second, and so on.
 
-    They start uniform in (-pi, pi), as QuantumNAS's do; `progress(step)` is called now and then.
+    They start uniform in (-spread, spread) radians, (-pi, pi) as QuantumNAS's do; `progress(step)` is called now and
+    then.
     """
     whole = np.repeat(active, len(seeds), axis=0)
-    starts = np.array([np.random.default_rng(seed).uniform(-math.pi, math.pi, template.n_angles) for seed in seeds])
+    starts = np.array([np.random.default_rng(seed).uniform(-spread, spread, template.n_angles) for seed in seeds])
     mask = template.angle_mask(whole)
     angles = np.where(mask, np.tile(starts, (len(active), 1)), 0).astype(objective.dtype)
     optimizer = MaskedAdam(template.with_constants(angles), WEIGHT_DECAY)

@@ -39,14 +39,15 @@ def prune(
 ) -> dict[float, Array]:
     """{ratio: angles [n_angles]} after so many full-batch Adam steps from `angles` [n_angles]; all ratios side by side.
 
-    A ratio is the share of the design's angles that end at 0, from 0 up to but not including 1; 0 is the control, the
-    same fine-tuning without pruning, and always among the results. Ratios below the ramp's start of 5 % are constant.
+    A ratio is the share of the design's angles that end at 0, from 0 to 1; 0 is the control, the same fine-tuning
+    without pruning, and always among the results. With 1 nothing is left but gates without angles, which is what a
+    ground state that was searched from a good start has to beat. Ratios below the ramp's start of 5 % are constant.
     No randomness. InputError for another ratio.
     """
     chosen = sorted({0.0, *(float(ratio) for ratio in ratios)})
     for ratio in chosen:
-        if not 0 <= ratio < 1:
-            raise InputError(f"expected ratios of pruned angles from 0 up to, not including, 1, got {ratio}")
+        if not 0 <= ratio <= 1:
+            raise InputError(f"expected ratios of pruned angles from 0 to 1, got {ratio}")
     active = template.actives([design.layers] * len(chosen))
     used = template.angle_mask(active)
     start = np.tile(np.where(used[0] | ~template.trained, angles, 0), (len(chosen), 1))

@@ -32,7 +32,7 @@ CHECKPOINT_EVERY_S = 2.0
 Array = NDArray[Any]
 _OTHERS_THAT_MATTER = (
     "gates", "widths", "artifact_depth", "data", "data_path", "data_seed", "max_blocks", "sampler",
-    "subcircuits_per_step", "train_examples",
+    "start", "subcircuits_per_step", "train_examples",
 )  # fmt: skip
 
 

@@ -94,7 +94,7 @@ def search(
     """One search in this process by one objective, with a SuperCircuit that was trained before."""
     made = problem_of(setting)
     ((objective, direction),) = objectives.items()
-    sign = 1 if direction == "min" else -1
+    sign, last = 1 if direction == "min" else -1, made.stages[-1].name
 
     def share(context: WorkContext) -> dict[str, Path]:
         return {"supercircuit": Path(shutil.copy(weights, context.folder))}
@@ -111,7 +111,7 @@ def search(
         study.run(trials=trials)
         judged = sorted(
             (trial for trial in study.trials() if trial.outcome.ok),
-            key=lambda trial: (sign * trial.outcome.metrics[objective], trial.index),
+            key=lambda trial: (trial.stage != last, sign * trial.outcome.metrics[objective], trial.index),
         )
         designs: dict[Any, CoDesign] = {}
         for trial in judged:

@@ -13,7 +13,8 @@ scratch alike and mapped at level 3, and the one that is best under noise on val
     native          circuit and layout of U3 and CZ on the device's own couplings, with a SuperCircuit of its own
     human_depth     1 to 8 full blocks on Qiskit's own layout: a human who tries every depth, no search at all
 
-    python experiments/quantum/co_search.py --out experiments/results/co_search.json
+    python experiments/quantum/co_search.py --seeds 10 --out experiments/results/co_search.json
+    python experiments/quantum/co_search.py --device FakeMelbourneV2 --out experiments/results/co_search_melbourne.json
 """
 
 from __future__ import annotations
@@ -50,10 +51,16 @@ TRIALS = 240
 
 
 def main() -> int:
-    arguments = parser(__doc__, TRIALS).parse_args()
+    options = parser(__doc__, TRIALS)
+    options.add_argument("--device", default="FakeQuitoV2")
+    arguments = options.parse_args()
     result = _bench.Result("co_search", packages=PACKAGES)
-    result.settings = {"seeds": arguments.seeds, "trials": arguments.trials, "options": _options(0).model_dump()}
-    rows = over_seeds(one_seed, arguments, arguments.trials)
+    result.settings = {
+        "seeds": arguments.seeds,
+        "trials": arguments.trials,
+        "options": _options(0, arguments.device).model_dump(),
+    }
+    rows = over_seeds(one_seed, arguments, arguments.trials, arguments.device)
     accuracy = {arm: [row[arm]["noisy_test_accuracy"] for row in rows] for arm in ARMS}
     differences = {
         (one, other): [a - b for a, b in zip(accuracy[one], accuracy[other], strict=True)]
@@ -80,13 +87,13 @@ def main() -> int:
     return result.finish(arguments)
 
 
-def _options(seed: int) -> Options:
-    return Options(data_seed=1 + seed)
+def _options(seed: int, device: str) -> Options:
+    return Options(data_seed=1 + seed, device=device)
 
 
-def one_seed(seed: int, trials: int) -> dict[str, Any]:
+def one_seed(seed: int, trials: int, device: str) -> dict[str, Any]:
     began = time.perf_counter()
-    options = _options(seed)
+    options = _options(seed, device)
     setting = Setting.make(options)
     trivial = tuple(range(setting.n_qubits))
     with folder() as home:

@@ -14,6 +14,7 @@ from coevo.spaces.quantumnas.judging.elivagar.stage import ElivagarEstimate
 from coevo.spaces.quantumnas.judging.estimate import QuickEstimate
 from coevo.spaces.quantumnas.judging.evaluate import NoisyJudge
 from coevo.spaces.quantumnas.judging.metrics import default_objectives
+from coevo.spaces.quantumnas.judging.trained import TrainedJudge
 from coevo.spaces.quantumnas.options import Options
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.training.threads import one_thread
@@ -39,6 +40,8 @@ def problem_of(setting: Setting) -> Problem:
         fixed_layers=options.layers,
     )
     stages: tuple[Stage, ...] = (Stage("noisy", NoisyJudge(setting)),)
+    if options.trained_share is not None:
+        stages = (Stage("noisy", NoisyJudge(setting), options.trained_share), Stage("trained", TrainedJudge(setting)))
     if options.ladder:
         cheap = ElivagarEstimate(setting) if options.ladder_score == "elivagar" else QuickEstimate(setting)
         stages = (Stage("estimate", cheap, options.ladder_share), *stages)

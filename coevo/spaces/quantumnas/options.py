@@ -73,7 +73,13 @@ class Options(BaseModel):
     ladder_share: float = Field(0.25, gt=0, le=1, description="share of the cheap stage's designs that goes on")
     ladder_steps: int = Field(20, ge=0, description="fine-tuning steps of the cheap stage")
     ladder_examples: int = Field(128, ge=1, description="training examples that the cheap stage fine-tunes on")
-    scratch_steps: int = Field(1500, ge=1, description="steps of training the exported design from fresh weights")
+    trained_share: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="share of judged designs that is trained from scratch and judged again; none if unset",
+    )
+    scratch_steps: int = Field(1500, ge=1, description="steps of training a design from fresh weights, at export too")
     scratch_learning_rate: float = Field(0.02, gt=0)
     scratch_restarts: int = Field(3, ge=1, description="trainings at export; the best on validation examples is kept")
     prune_ratios: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(

@@ -76,20 +76,23 @@ class NoisyJudge(Evaluator):
             ]
 
     def angles(self, circuits: Iterable[Layers]) -> dict[Layers, NDArray[np.float64]]:
-        """Inherited and fine-tuned angles [n_angles]: functions of the circuit alone, so layouts share them."""
+        """Angles [n_angles], as `tune` gives them: functions of the circuit alone, so layouts share them."""
         wanted = list(dict.fromkeys(circuits))
         new = [layers for layers in wanted if layers not in self._tuned]
         if new:
-            options, template = self.setting.options, self.setting.template
-            tuned = fine_tune(
-                template, self._weights, template.actives(new), self._training,
-                options.fine_tune_steps, options.fine_tune_learning_rate,
-            )  # fmt: skip
-            self._tuned.update(zip(new, tuned.astype(np.float64), strict=True))
+            self._tuned.update(zip(new, self.tune(new).astype(np.float64), strict=True))
         found = {layers: self._tuned[layers] for layers in wanted}
         while len(self._tuned) > _TUNED:
             self._tuned.popitem(last=False)
         return found
+
+    def tune(self, circuits: list[Layers]) -> NDArray[Any]:
+        """[circuits, n_angles]: inherited, and fine-tuned together."""
+        options, template = self.setting.options, self.setting.template
+        return fine_tune(
+            template, self._weights, template.actives(circuits), self._training,
+            options.fine_tune_steps, options.fine_tune_learning_rate,
+        )  # fmt: skip
 
     def _judged(
         self, designs: list[CoDesign], angles: dict[Layers, Any], free: list[dict[str, float]]

@@ -37,7 +37,7 @@ def problem_of(setting: Setting) -> Problem:
         setting.coupling,
         qubits=options.qubits,
         fixed_layout=options.layout,
-        fixed_layers=options.layers,
+        fixed_layers=setting.layers,
     )
     stages: tuple[Stage, ...] = (Stage("noisy", NoisyJudge(setting)),)
     if options.trained_share is not None:

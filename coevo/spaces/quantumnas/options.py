@@ -35,6 +35,11 @@ class Options(BaseModel):
     layers: tuple[tuple[int, ...], ...] | None = Field(
         None, description="search mappings alone: the circuit, as layout.json of an export writes it"
     )
+    human_parameters: int | None = Field(
+        None,
+        ge=1,
+        description="search mappings alone, of the human design: full-width layers of so many trained angles",
+    )
     optimization_level: Literal[0, 1, 2, 3] = Field(2, description="Qiskit's, for mapping candidates and the export")
     transpiler_seed: int = Field(42, ge=0, lt=2**31)
 
@@ -139,6 +144,12 @@ class Options(BaseModel):
             if not needed and getattr(self, name) != type(self).model_fields[name].default:
                 what = 'estimator = "trajectories"' if name == "trajectories" else "drifts"
                 raise ValueError(f"{name} = {getattr(self, name)} has no effect without {what}")
+        return self
+
+    @model_validator(mode="after")
+    def _circuit_is_one(self) -> Options:
+        if self.layers is not None and self.human_parameters is not None:
+            raise ValueError("layers and human_parameters both give the circuit; leave one of them out")
         return self
 
     @model_validator(mode="after")

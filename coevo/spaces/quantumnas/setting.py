@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from coevo.errors import InputError
+from coevo.spaces.quantumnas.ansatz.design import Layers
 from coevo.spaces.quantumnas.ansatz.gate_sets import gate_set_of
+from coevo.spaces.quantumnas.ansatz.human import full_width
 from coevo.spaces.quantumnas.ansatz.template import Template
 from coevo.spaces.quantumnas.mapping.couplings import Coupling, coupling_of
 from coevo.spaces.quantumnas.options import Options
@@ -48,12 +50,24 @@ class Setting:
         )
         if options.qubits is not None and isinstance(options.layout, tuple):
             raise InputError("options 'qubits' and 'layout' exclude each other: a given layout names its qubits")
+        if options.human_parameters is not None and template.gate_set.native:
+            raise InputError(
+                "option 'human_parameters' stacks full layers, and the pairs of gate set 'native' are the layout's; "
+                "give another gate set, or the circuit by 'layers'"
+            )
         return cls(options, task, template, coupling)
 
     @property
     def n_qubits(self) -> int:
         """Logical qubits."""
         return self.task.n_qubits
+
+    @property
+    def layers(self) -> Layers | None:
+        """The circuit of a search for mappings alone, given or the human design; None where circuits are searched."""
+        if self.options.human_parameters is None:
+            return self.options.layers
+        return full_width(self.template, self.options.human_parameters)
 
     def check_calibration(self) -> None:
         """InputError that names what the device's snapshot lacks on the qubits that a layout may use. It opens the

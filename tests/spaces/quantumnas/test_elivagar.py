@@ -13,7 +13,7 @@ from qiskit.quantum_info import Clifford, Operator, Statevector, partial_trace
 
 from coevo import Study
 from coevo.cost_models.circuit_noise import outcome_probabilities, program_from_gates
-from coevo.errors import InputError, UnknownName
+from coevo.errors import InputError
 from coevo.hardware.quantum import QuantumDevice
 from coevo.search.evaluator import Candidate, Context
 from coevo.search.registry import load_problem
@@ -307,6 +307,7 @@ def test_the_stage_keeps_the_contract_and_trains_nothing(ladder, quito, setting)
             == pytest.approx(found["representational_capacity"] * found["clifford_noise_resilience"] ** 0.5)
         )
         assert found["noise_free_accuracy"] == found["representational_capacity"]
+        assert found["noisy_loss"] == found["noisy_calibrated_loss"] == -found["elivagar_score"]
 
 
 def test_gates_are_those_of_the_exact_stage_up_to_what_its_angles_allow(ladder, sampled, evaluator):
@@ -348,9 +349,12 @@ def test_what_it_cannot_rank_is_refused_when_the_problem_is_made(options, says):
         load_problem(NAME, options)
 
 
-def test_a_search_by_a_loss_is_refused_by_name(ladder):
-    with pytest.raises(UnknownName, match=r"noisy_loss.*quantumnas\.elivagar"):
-        Study(ladder, objectives={"noisy_loss": "min"}, runner="inline")
+def test_a_search_by_a_loss_ranks_by_the_score_too(ladder):
+    goals = {"noisy_calibrated_loss": "min"}
+    with Study(ladder, objectives=goals, algorithm_options={"population": 4}, seed=1, runner="inline") as study:
+        study.run(trials=4)
+        cheap = [dict(trial.earlier[0].metrics) if trial.earlier else trial.outcome.metrics for trial in study.trials()]
+    assert all(found["noisy_calibrated_loss"] == -found["elivagar_score"] for found in cheap)
 
 
 # -- the whole search

@@ -13,8 +13,15 @@ def full_width(template: Template, parameters: int) -> Layers:
     """The human design: full-width layers stacked from the front until the budget of trained angles is met.
 
     The last layer is cut where the budget ends, so that the count is equal wherever the gates divide it. Layers
-    without angles come with the block that they stand in.
+    without angles come with the block that they stand in. InputError for a budget below one gate's or beyond all
+    blocks.
     """
+    most = template.parameters(tuple(tuple(range(len(entry.places))) for entry in template.block_layers))
+    if parameters > most:
+        raise InputError(
+            f"a budget of {parameters} parameters is more than the {most} of all {template.max_blocks} blocks; give a "
+            "smaller one, or a larger option 'max_blocks'"
+        )
     layers: list[tuple[int, ...]] = []
     left = parameters
     for entry in template.block_layers:
@@ -30,6 +37,8 @@ def full_width(template: Template, parameters: int) -> Layers:
         layers.append(tuple(chosen))
     if not any(layers):
         raise InputError(f"a budget of {parameters} parameters is less than one gate's; give a larger one")
+    while not layers[-1]:  # what is left of the budget is less than one gate's
+        layers.pop()
     return tuple(layers)
 
 

@@ -47,7 +47,7 @@ def elivagar_search(
             f'Elivagar draws circuits on the device\'s couplings: expected gates = "native", got '
             f"{setting.template.gate_set.name!r}"
         )
-    if options.layers is not None:
+    if setting.layers is not None:
         raise InputError("Elivagar draws circuits, and option 'layers' gives one; leave it out")
     if candidates < 1 or keep < 1 or layouts < 1 or not 0 < resilient_share <= 1:
         raise InputError(

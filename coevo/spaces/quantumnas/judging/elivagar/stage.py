@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from coevo.errors import InputError
 from coevo.search.evaluator import Candidate, Context, Evaluator, Outcome, Resources
 from coevo.spaces.quantumnas.judging.elivagar.score import ElivagarScore, check_task
-from coevo.spaces.quantumnas.judging.metrics import SIZES, metrics_of, stand_ins
+from coevo.spaces.quantumnas.judging.metrics import metrics_of, stand_ins
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.training.threads import one_thread
 
 
 class ElivagarEstimate(Evaluator):
-    """The score stands for every noisy accuracy and the capacity for the noise-free one, as ranks and not as shares;
-    gates and depth are those of the mapped circuit. Nothing is trained, and losses have no stand-in: a search by a loss
-    is refused when it is made.
+    """The score stands for every noisy accuracy and, negated, for every noisy loss, the capacity for noise-free ones:
+    as ranks, neither shares nor nat. Gates and depth are those of the mapped circuit. Nothing is trained.
     """
 
     id = "quantumnas.elivagar"
@@ -26,14 +25,18 @@ class ElivagarEstimate(Evaluator):
     def __init__(self, setting: Setting):
         check_task(setting)
         self.setting = setting
-        said = metrics_of(setting.options, setting.task)
-        self._accuracies = [name for name in stand_ins(said, {"accuracy": 0.0}) if "standard_error" not in name]
+        estimated = {
+            name: unit
+            for name, unit in metrics_of(setting.options, setting.task).items()
+            if not name.endswith("_standard_error")
+        }
+        self._noise_free = [name for name in estimated if name.startswith("noise_free")]
+        self._noisy = [name for name in estimated if name not in self._noise_free]
         self.metrics = {
-            **{name: said[name] for name in self._accuracies},
+            **estimated,
             "elivagar_score": "1",
             "clifford_noise_resilience": "1",
             "representational_capacity": "1",
-            **SIZES,
         }
 
     def setup(self, context: Context) -> None:
@@ -52,7 +55,8 @@ class ElivagarEstimate(Evaluator):
             return Outcome.failed(str(error))
         return Outcome(
             {
-                **{name: found.capacity if name.startswith("noise_free") else found.score for name in self._accuracies},
+                **stand_ins(self._noisy, {"accuracy": found.score, "loss": -found.score}),
+                **stand_ins(self._noise_free, {"accuracy": found.capacity, "loss": -found.capacity}),
                 "elivagar_score": found.score,
                 "clifford_noise_resilience": found.resilience,
                 "representational_capacity": found.capacity,

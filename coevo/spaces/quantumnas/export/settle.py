@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +14,10 @@ from coevo.spaces.quantumnas.judging.noisy import NoisyScorer
 from coevo.spaces.quantumnas.mapping.circuits import Front, Mapped, Mapper
 from coevo.spaces.quantumnas.mapping.couplings import open_device
 from coevo.spaces.quantumnas.setting import Setting
-from coevo.spaces.quantumnas.tasks.task import Classification, Examples, GroundState
+from coevo.spaces.quantumnas.tasks.task import Classification, Examples
 from coevo.spaces.quantumnas.training.circuits import train_from_scratch
 from coevo.spaces.quantumnas.training.objectives import Objective, accuracy_and_loss
 from coevo.spaces.quantumnas.training.refine import judge, refine
-from coevo.spaces.quantumnas.training.supercircuit import START_SPREAD
 
 Array = NDArray[Any]
 
@@ -87,13 +85,8 @@ def scorer_of(setting: Setting, examples: Examples | None, optimization_level: i
 
 
 def train_restarts(setting: Setting, design: CoDesign, objective: Objective, seed: int, progress: Any = None) -> Array:
-    """Angles [restarts, n_angles] in float64, trained noise-free from fresh weights.
-
-    They start anywhere, or near 0, where gates are nearly the identity, for a ground state that is searched from a
-    state of its own: anywhere would throw that state away.
-    """
+    """Angles [restarts, n_angles] in float64, trained noise-free from fresh weights."""
     options, template = setting.options, setting.template
-    near = isinstance(setting.task, GroundState) and setting.task.start is not None
     seeds = [
         int(np.random.SeedSequence(seed, spawn_key=(2, n)).generate_state(1)[0])
         for n in range(options.scratch_restarts)
@@ -101,7 +94,6 @@ def train_restarts(setting: Setting, design: CoDesign, objective: Objective, see
     angles = train_from_scratch(
         template, template.actives([design.layers]), objective,
         options.scratch_steps, options.scratch_learning_rate, seeds, progress,
-        START_SPREAD if near else math.pi,
     )  # fmt: skip
     # Constants were rounded to the training's single precision.
     return template.with_constants(angles.astype(np.float64))

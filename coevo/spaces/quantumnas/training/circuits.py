@@ -9,8 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coevo.spaces.quantumnas.ansatz.template import Active, Template
+from coevo.spaces.quantumnas.tasks.task import GroundState
 from coevo.spaces.quantumnas.training.adam import WEIGHT_DECAY, MaskedAdam, learning_rate_at
 from coevo.spaces.quantumnas.training.objectives import Objective, Real
+
+START_SPREAD = 0.1
+"""Radians: angles that begin near 0 lie in (-0.1, 0.1)."""
 
 
 def fine_tune(
@@ -44,14 +48,16 @@ def train_from_scratch(
     learning_rate: float,
     seeds: list[int],
     progress: Callable[[int], None] | None = None,
-    spread: float = math.pi,
 ) -> Real:
     """Fresh angles [C * seeds, n_angles] for active [C, gates], trained full-batch, all at once: the trainings of the
     first SubCircuit by seed, then those of the second, and so on.
 
-    They start uniform in (-spread, spread) radians, (-pi, pi) as QuantumNAS's do; `progress(step)` is called now and
-    then.
+    They start uniform in (-pi, pi) radians, as QuantumNAS's do, or near 0, where gates are nearly the identity, for a
+    ground state that is searched from a state of its own: anywhere would throw that state away. `progress(step)` is
+    called now and then.
     """
+    task = objective.task
+    spread = START_SPREAD if isinstance(task, GroundState) and task.start is not None else math.pi
     whole = np.repeat(active, len(seeds), axis=0)
     starts = np.array([np.random.default_rng(seed).uniform(-spread, spread, template.n_angles) for seed in seeds])
     mask = template.angle_mask(whole)

@@ -23,11 +23,11 @@ from coevo.spaces.quantumnas.ansatz.template import Template
 from coevo.spaces.quantumnas.options import Options
 from coevo.spaces.quantumnas.tasks.task import Classification
 from coevo.spaces.quantumnas.training.adam import WEIGHT_DECAY, MaskedAdam, learning_rate_at
+from coevo.spaces.quantumnas.training.circuits import START_SPREAD
 from coevo.spaces.quantumnas.training.objectives import Objective, Task
 from coevo.supernets import Sampler, Subnets, make_sampler
 
 FILE, CHECKPOINT = "supercircuit.safetensors", "supercircuit.checkpoint.safetensors"
-START_SPREAD = 0.1  # radians
 CHECKPOINT_EVERY_S = 2.0
 Array = NDArray[Any]
 _OTHERS_THAT_MATTER = (

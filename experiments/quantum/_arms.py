@@ -32,6 +32,7 @@ from coevo.spaces.quantumnas import CoDesign, Options
 from coevo.spaces.quantumnas.definition import problem_of
 from coevo.spaces.quantumnas.export.settle import scorer_of, train_restarts
 from coevo.spaces.quantumnas.judging.noisy import NoisyScorer
+from coevo.spaces.quantumnas.mapping.qiskit_layouts import post_layout
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.task import Classification
 from coevo.spaces.quantumnas.training.objectives import Objective, accuracy_and_loss
@@ -150,17 +151,19 @@ class Finisher:
                 self._trained[design.layers] = train_restarts(self.setting, design, self.objective, self.seed)
         return self._trained[design.layers]
 
-    def choose(self, designs: Sequence[CoDesign]) -> dict[str, Any]:
+    def choose(self, designs: Sequence[CoDesign], moved: bool = False) -> dict[str, Any]:
         """The best of all designs, restarts and transpiler seeds on validation: score, design, angles, circuit and its
-        mapper."""
-        return max((self._best(design) for design in designs), key=lambda found: found["score"])
+        mapper. `moved` takes each mapped circuit to where VF2PostLayout wants it."""
+        return max((self._best(design, moved) for design in designs), key=lambda found: found["score"])
 
-    def _best(self, design: CoDesign) -> dict[str, Any]:
+    def _best(self, design: CoDesign, moved: bool) -> dict[str, Any]:
         tried = []
         with one_thread():
             for angles in self.angles(design):
                 for scorer in self.scorers:
                     mapped = scorer.map(design, angles)
+                    if moved:
+                        mapped = post_layout(mapped, scorer.device)
                     score, found = self.score(scorer, mapped)
                     tried.append({"score": score, "angles": angles, "mapped": mapped, "mapper": scorer.mapper} | found)
         return max(tried, key=lambda found: found["score"]) | {"design": design}

@@ -15,6 +15,7 @@ from coevo.search.canonical import stream
 from coevo.spaces.quantumnas import CoDesign, Options
 from coevo.spaces.quantumnas.definition import problem_of
 from coevo.spaces.quantumnas.export.settle import scorer_of
+from coevo.spaces.quantumnas.judging.elivagar.score import RESILIENCE_POWER, ElivagarScore
 from coevo.spaces.quantumnas.judging.estimate import equally_many
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.training.circuits import fine_tune, train_from_scratch
@@ -99,6 +100,19 @@ class Scores:
             self._note(f"success, {variant}", success, took)
             self._note(f"loss / success, {variant} (shrinking)", -self._loss / success, took)
         self._note("chance", np.random.default_rng(self.seed).random(len(self.designs)))
+
+    def elivagar(self) -> None:
+        """Elivagar's scores, of each design mapped by itself with random angles."""
+        ranking = ElivagarScore(self.setting, self.scorer.mapper.device, seed=self.seed)
+        ranking.resilience(ranking.map(self.designs[0]))  # the device's channels are assembled before the clock starts
+        began = time.process_time()
+        resilience = np.array([ranking.resilience(ranking.map(design)) for design in self.designs])
+        resilient = time.process_time()
+        capacity = np.array([ranking.capacity(design) for design in self.designs])
+        took = time.process_time() - resilient
+        self._note("CNR", resilience, resilient - began)
+        self._note("RepCap", capacity, took)
+        self._note("RepCap CNR^0.5", capacity * resilience**RESILIENCE_POWER, took + resilient - began)
 
     def tune(self, start: Array, objective: Objective, steps: int) -> Array:
         options = self.setting.options

@@ -5,12 +5,15 @@ scratch alike and mapped at level 3, and the one that is best under noise on val
 
     both            circuit and layout searched by noisy accuracy
     circuit         the circuit searched on the trivial layout
+    post_layout     the circuits of `circuit`, routed there and then moved by VF2PostLayout
     mapping         the layout searched, for the human circuit of `both`'s best number of parameters
     neither         that human circuit on Qiskit's own layout (VF2 and VF2PostLayout at level 3)
     qiskit          the circuits of `both` on Qiskit's own layout: what the searched mapping adds
     circuit_qiskit  the circuit searched while Qiskit chooses every layout at level 3
     random          circuit and layout by random search
     native          circuit and layout of U3 and CZ on the device's own couplings, with a SuperCircuit of its own
+    elivagar        the best of 200 candidates of these gates by Elivagar's ranking, which trains nothing; a candidate
+                    costs it about as much CPU time as a judgement costs the searches, beside their SuperCircuit
     human_depth     1 to 8 full blocks on Qiskit's own layout: a human who tries every depth, no search at all
 
     python experiments/quantum/co_search.py --seeds 10 --out experiments/results/co_search.json
@@ -25,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from _arms import (
+    FINALISTS,
     PACKAGES,
     SEEDS,
     Finisher,
@@ -41,13 +45,21 @@ from _arms import (
 
 from coevo.spaces.quantumnas import CoDesign, Options
 from coevo.spaces.quantumnas.ansatz.human import full_width
+from coevo.spaces.quantumnas.judging.elivagar.search import elivagar_search
 from coevo.spaces.quantumnas.setting import Setting
 
-ARMS = ("both", "circuit", "mapping", "neither", "qiskit", "circuit_qiskit", "random", "native", "human_depth")
+ARMS = (
+    "both", "circuit", "post_layout", "mapping", "neither", "qiskit", "circuit_qiskit", "random", "native", "elivagar",
+    "human_depth",
+)  # fmt: skip
 CLAIMED = (("both", "circuit"), ("both", "mapping"), ("both", "neither"), ("both", "random"))
-OTHERS = (("both", "qiskit"), ("both", "circuit_qiskit"), ("native", "both"), ("both", "human_depth"))
+OTHERS = (
+    ("both", "qiskit"), ("both", "circuit_qiskit"), ("both", "post_layout"), ("native", "both"), ("native", "elivagar"),
+    ("both", "elivagar"), ("both", "human_depth"),
+)  # fmt: skip
 ACCURACY = {"noisy_accuracy": "max"}
 TRIALS = 240
+CANDIDATES = 200  # of Elivagar
 
 
 def main() -> int:
@@ -58,6 +70,7 @@ def main() -> int:
     result.settings = {
         "seeds": arguments.seeds,
         "trials": arguments.trials,
+        "elivagar_candidates": min(CANDIDATES, arguments.trials),
         "options": _options(0, arguments.device).model_dump(),
     }
     rows = over_seeds(one_seed, arguments, arguments.trials, arguments.device)
@@ -113,6 +126,11 @@ def one_seed(seed: int, trials: int, device: str) -> dict[str, Any]:
         }
         native = Setting.make(changed(options, gates="native"))
         natives = found(native, file=supercircuit(native, seed, Path(home) / "native"))
+    clock = time.perf_counter()
+    ranked = elivagar_search(native, min(CANDIDATES, trials), seed, keep=CANDIDATES)
+    elivagar_s = time.perf_counter() - clock
+    circuits = {one.design.layers: one for one in reversed(ranked)}  # of equal circuits the better place
+    best = sorted(circuits.values(), key=lambda one: -one.score)[:FINALISTS]
     per_block = setting.template.parameters(tuple(tuple(range(4)) for _ in range(2)))
     depths = [full_width(setting.template, per_block * blocks) for blocks in range(1, options.blocks + 1)]
     designs = {name: one.designs for name, one in searched.items()} | {
@@ -122,11 +140,15 @@ def one_seed(seed: int, trials: int, device: str) -> dict[str, Any]:
     }
     finisher, native_finisher = Finisher(setting, seed), Finisher(native, seed)
     chosen = {name: finisher.choose(several) for name, several in designs.items()}
+    chosen["post_layout"] = finisher.choose(designs["circuit"], moved=True)
     chosen["native"] = native_finisher.choose(natives.designs)
+    chosen["elivagar"] = native_finisher.choose([one.design for one in best])
     # Everything is settled: now, and only now, the test examples.
     row: dict[str, Any] = {
-        name: (native_finisher if name == "native" else finisher).test(entry) for name, entry in chosen.items()
+        name: (native_finisher if name in ("native", "elivagar") else finisher).test(entry)
+        for name, entry in chosen.items()
     }
+    row["elivagar"] |= {"searched": {"elivagar_score": best[0].score}, "search_s": round(elivagar_s, 1)}
     for name, one in (*searched.items(), ("native", natives)):
         row[name] |= {"searched": one.metrics, "distinct_designs": one.distinct, "search_s": round(one.wall_s, 1)}
     row |= {"seed": seed, "took_s": round(time.perf_counter() - began, 1)}

@@ -12,7 +12,8 @@ scores:
     ladder              20 steps on 128 examples, noise-free: the cheap stage of the ladder
     success             the success rate of the mapped circuit (ESP): "full" with readout and idling, or "estnoise", the
                         artifact's; loss / success is how QuantumNAS scores large circuits
-    CNR, RepCap         Elivagar's two scores, which train nothing, and their product
+    CNR, RepCap         Elivagar's two scores, Clifford noise resilience and representational capacity, which train
+                        nothing, and its product of them, RepCap CNR^0.5
     parameters, gates   the trivial scores: more parameters, fewer two-qubit gates; and chance
 
 Spearman's and Kendall's correlations with each truth, over all designs, within strata of equal parameter count, where
@@ -135,6 +136,7 @@ def one_seed(seed: int, count: int) -> dict[str, Any]:
             scores.inherited(name, start)
         say("inherited")
         scores.without_angles()
+        scores.elivagar()
         say("all scores")
     truths = {name: np.mean([training[name] for training in trained], axis=0) for name in TRUTHS}
     gates = np.argsort([mapped.two_qubit_gates for mapped in scores.mapped], kind="stable")

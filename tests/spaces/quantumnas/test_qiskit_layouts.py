@@ -93,6 +93,19 @@ def test_a_moved_circuit_is_the_same_circuit_where_errors_are_lower(name, gates)
     assert post_layout(after, device).initial == after.initial  # nothing better is left
 
 
+@pytest.mark.parametrize("name", ["FakeGuadalupeV2", "FakeQuitoV2"])
+@pytest.mark.parametrize("layers", [((0, 1), (0,)), ((0, 1, 2, 3), (0, 2)), ((0,), ())])
+def test_qubits_that_share_no_gate_move_or_stay(name, layers):
+    device = QuantumDevice.from_name(name)
+    gates = TEMPLATE.gates_of(layers)
+    before = Mapper(device, FRONT, 3, 42).map(body_of(gates), (0, 1, 2, 3))
+    after = post_layout(before, device)
+    check_layout(after, device)
+    assert fidelity(after, gates) == pytest.approx(1, abs=1e-10)
+    rates = [success_rate(one.whole(), device, variant="full") for one in (before, after)]
+    assert rates[1] >= rates[0] - 1e-3
+
+
 def test_the_best_place_stays(guadalupe):
     """Nothing is touched where no isomorphic place is better."""
     best = post_layout(Mapper(guadalupe, FRONT, 2, 42).map(body_of(LINE), (0, 1, 2, 3)), guadalupe)
@@ -113,8 +126,21 @@ def test_wrong_arguments_are_refused(arguments, says, guadalupe):
         QiskitLayouts(guadalupe, FRONT, **arguments)
 
 
-def test_a_circuit_of_another_device_is_refused(guadalupe):
-    torino = QuantumDevice.from_name("FakeTorino")  # cz, and not cx
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("FakeTorino", "the circuit is on 16 qubits and fake_torino has 133"),
+        ("FakeMelbourneV2", "the circuit is on 16 qubits and fake_melbourne has 15"),
+    ],
+)
+def test_a_circuit_of_another_device_is_refused(name, says, guadalupe):
     mapped = Mapper(guadalupe, FRONT, 2, 42).map(body_of(LINE), (0, 1, 2, 3))
-    with pytest.raises(InputError, match=r"cannot place the circuit on fake_torino.*mapped to this device"):
-        post_layout(mapped, torino)
+    with pytest.raises(InputError, match=says):
+        post_layout(mapped, QuantumDevice.from_name(name))
+
+
+def test_a_coupling_of_another_device_is_refused():
+    """Belem's T of couplings is not Santiago's line."""
+    mapped = Mapper(QuantumDevice.from_name("FakeBelemV2"), FRONT, 2, 42).map(body_of(LINE), (0, 1, 3, 4))
+    with pytest.raises(InputError, match=r"fake_santiago has no 'cx' on qubits \((1, 3|3, 1)\); expected a circuit"):
+        post_layout(mapped, QuantumDevice.from_name("FakeSantiagoV2"))

@@ -16,7 +16,6 @@ try:
     from qiskit.converters import circuit_to_dag
     from qiskit.transpiler import Layout, TranspileLayout
     from qiskit.transpiler.passes import VF2PostLayout
-    from qiskit.transpiler.passes.layout.vf2_post_layout import VF2PostLayoutStopReason
 except ImportError as error:
     from coevo.errors import missing_extra
 
@@ -28,7 +27,6 @@ from coevo.spaces.quantumnas.mapping.circuits import Front, Mapped, Mapper
 
 SEEDS = (42, 43, 44)
 _CALLS, _TRIALS = 30_000_000, 250_000  # what VF2 may try, as at Qiskit's optimisation level 3
-_FAILED = (VF2PostLayoutStopReason.MORE_THAN_2Q, VF2PostLayoutStopReason.NO_SOLUTION_FOUND)
 
 
 class QiskitLayouts:
@@ -61,18 +59,24 @@ def post_layout(mapped: Mapped, device: QuantumDevice) -> Mapped:
 
     InputError where the circuit is not in the device's gates and couplings.
     """
-    search = VF2PostLayout(target=device.target, seed=-1, call_limit=_CALLS, max_trials=_TRIALS, strict_direction=True)
-    search.run(circuit_to_dag(mapped.whole()))
-    reason, found = search.property_set["VF2PostLayout_stop_reason"], search.property_set["post_layout"]
-    if found is None:
-        if reason in _FAILED:
+    whole = mapped.whole()
+    if whole.num_qubits != device.num_qubits:
+        raise InputError(
+            f"the circuit is on {whole.num_qubits} qubits and {device.name} has {device.num_qubits}; expected a "
+            "circuit that was mapped to this device"
+        )
+    for item in whole.data:
+        place = tuple(whole.find_bit(qubit).index for qubit in item.qubits)
+        if item.name != "barrier" and not device.target.instruction_supported(item.name, place):
             raise InputError(
-                f"VF2PostLayout cannot place the circuit on {device.name} ({reason.value}); expected a circuit that "
-                "was mapped to this device"
+                f"{device.name} has no {item.name!r} on qubits {place}; expected a circuit that was mapped to it"
             )
+    search = VF2PostLayout(target=device.target, seed=-1, call_limit=_CALLS, max_trials=_TRIALS, strict_direction=True)
+    search.run(circuit_to_dag(whole))
+    found = search.property_set["post_layout"]
+    if found is None:  # nothing better, which Qiskit calls "nonexistent" where some qubits share no gate
         return mapped
     places = found.get_virtual_bits()
-    whole = mapped.whole()
     moved_to = {index: places[qubit] for index, qubit in enumerate(whole.qubits) if qubit in places}
     # Idle qubits fill what is left, in order: a layout is a permutation.
     free = iter(sorted(set(range(device.num_qubits)) - set(moved_to.values())))

@@ -17,7 +17,7 @@ scratch alike and mapped at level 3, and the one that is best under noise on val
     human_depth     1 to 8 full blocks on Qiskit's own layout: a human who tries every depth, no search at all
 
     python experiments/quantum/co_search.py --seeds 10 --out experiments/results/co_search.json
-    python experiments/quantum/co_search.py --device FakeMelbourneV2 --out experiments/results/co_search_melbourne.json
+    python experiments/quantum/co_search.py --noise-scale 2 --out experiments/results/co_search_noise_x2.json
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from _arms import (
     supercircuit,
 )
 
+from coevo.hardware.quantum import QuantumDevice
 from coevo.spaces.quantumnas import CoDesign, Options
 from coevo.spaces.quantumnas.ansatz.human import full_width
 from coevo.spaces.quantumnas.judging.elivagar.search import elivagar_search
@@ -64,16 +65,17 @@ CANDIDATES = 200  # of Elivagar
 
 def main() -> int:
     options = parser(__doc__, TRIALS)
-    options.add_argument("--device", default="FakeQuitoV2")
+    options.add_argument("--noise-scale", type=float, default=1.0, help="of FakeQuitoV2's errors (1)")
     arguments = options.parse_args()
     result = _bench.Result("co_search", packages=PACKAGES)
     result.settings = {
         "seeds": arguments.seeds,
         "trials": arguments.trials,
+        "noise_scale": arguments.noise_scale,
         "elivagar_candidates": min(CANDIDATES, arguments.trials),
-        "options": _options(0, arguments.device).model_dump(),
+        "options": Options().model_dump(),
     }
-    rows = over_seeds(one_seed, arguments, arguments.trials, arguments.device)
+    rows = over_seeds(one_seed, arguments, arguments.trials, arguments.noise_scale)
     accuracy = {arm: [row[arm]["noisy_test_accuracy"] for row in rows] for arm in ARMS}
     differences = {
         (one, other): [a - b for a, b in zip(accuracy[one], accuracy[other], strict=True)]
@@ -100,13 +102,18 @@ def main() -> int:
     return result.finish(arguments)
 
 
-def _options(seed: int, device: str) -> Options:
-    return Options(data_seed=1 + seed, device=device)
+def one_seed(seed: int, trials: int, noise_scale: float) -> dict[str, Any]:
+    with folder() as home:
+        options = Options(data_seed=1 + seed)
+        if noise_scale != 1:
+            snapshot = Path(home) / "scaled.json"
+            QuantumDevice.from_name(options.device).scaled(noise_scale).write_snapshot(snapshot)
+            options = changed(options, device=str(snapshot))
+        return _arms_of(seed, trials, options)
 
 
-def one_seed(seed: int, trials: int, device: str) -> dict[str, Any]:
+def _arms_of(seed: int, trials: int, options: Options) -> dict[str, Any]:
     began = time.perf_counter()
-    options = _options(seed, device)
     setting = Setting.make(options)
     trivial = tuple(range(setting.n_qubits))
     with folder() as home:

@@ -48,6 +48,7 @@ MODULE_LEVEL: dict[str, set[str]] = {
     "coevo/search/runners": {"numpy", "cloudpickle"},
     "coevo/search/tune": {"numpy", "ray"},  # a subclass of Tune's; nothing of coevo imports it
     "coevo/spaces": {"numpy", "scipy", "torch", "pydantic", *QISKIT},
+    "coevo/spaces/quantumnas/estimator": {"numpy", "sklearn"},  # a subclass of scikit-learn's; imported when asked for
     "coevo/supernets": {"numpy", "torch"},
     "coevo/cost_models": {"numpy", "scipy", "torch"},
     "coevo/hardware": {"numpy", "torch"},

@@ -112,9 +112,9 @@ class Options(BaseModel):
     @field_validator("data")
     @classmethod
     def _offered_data(cls, value: str) -> str:
-        from coevo.spaces.quantumnas.tasks.catalogue import TASKS
+        from coevo.spaces.quantumnas.tasks.catalogue import GIVEN, TASKS
 
-        if value not in TASKS and not value.endswith((".npz", ".json")):
+        if value not in TASKS and value != GIVEN and not value.endswith((".npz", ".json")):
             raise unknown_name("data", value, TASKS, "option 'data'")
         return value
 

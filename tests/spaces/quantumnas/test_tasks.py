@@ -90,6 +90,22 @@ def test_parts_may_use_every_row():
     assert [np.bincount(labels[part]).tolist() for part in parts] == [[2, 1], [1, 2]]
 
 
+def test_a_rare_class_gives_every_part_a_row():
+    rng = np.random.default_rng(5)
+    for seed in range(100):
+        parts = int(rng.integers(1, 4))
+        counts = rng.integers(parts, 60, rng.integers(2, 6))
+        counts[rng.integers(len(counts))] = parts  # as few as will do
+        labels = np.repeat(np.arange(len(counts)), counts)
+        spare = len(labels) - parts * len(counts)
+        sizes = [len(counts) + int(extra) for extra in rng.multinomial(rng.integers(spare + 1), np.ones(parts) / parts)]
+        made = stratified(labels, "abcdef"[: len(counts)], sizes, seed, "rows")
+        assert [len(part) for part in made] == sizes
+        assert len(np.unique(np.concatenate(made))) == sum(sizes)
+        for part in made:
+            assert (np.bincount(labels[part], minlength=len(counts)) >= 1).all()
+
+
 @pytest.mark.parametrize(
     ("labels", "sizes", "says"),
     [

@@ -55,7 +55,7 @@ def export_design(setting: Setting, design: CoDesign, context: WorkContext) -> d
 def write_folder(folder: Path, setting: Setting, settled: Settled) -> None:
     """All files of a settled design."""
     template, mapped, design = setting.template, settled.mapped, settled.design
-    shown = _shown(settled.scorer.examples)
+    shown = shown_examples(settled.scorer.examples)
     used = template.used_angles(design.layers)
     theta = settled.angles[used].astype(np.float64)
     logical = _logical(setting, settled)
@@ -100,7 +100,7 @@ def _logical(setting: Setting, settled: Settled) -> QuantumCircuit:
     return logical_circuit(settled.scorer.mapper.front, setting.template.gates_of(settled.design.layers), symbols)
 
 
-def _shown(validation: Examples | None) -> Examples | None:
+def shown_examples(validation: Examples | None) -> Examples | None:
     """A few examples, spread over all of them."""
     if validation is None:
         return None

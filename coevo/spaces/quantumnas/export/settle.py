@@ -34,12 +34,12 @@ class Settled:
     measured: dict[str, float]
 
 
-def settle(setting: Setting, design: CoDesign, context: WorkContext) -> Settled:
+def settle(setting: Setting, design: CoDesign, context: WorkContext, test: bool = True) -> Settled:
     """Trains the design from fresh weights, maps it and tests it once; `context.progress` runs to all steps but one.
 
     Of `scratch_restarts` trainings the one that is best under noise on validation examples is kept (the lower loss
     where two are equally accurate; the lowest energy), and refined as far as the options ask for it; the test examples
-    are read after that.
+    are read after that, or never where `test` is False.
     """
     task, template, steps = setting.task, setting.template, setting.options.scratch_steps
     context.progress(0, steps + 3, "reading the task")
@@ -61,7 +61,8 @@ def settle(setting: Setting, design: CoDesign, context: WorkContext) -> Settled:
     if isinstance(task, Classification):
         assert validation is not None
         measured |= _accuracies("validation", setting, design, angles, mapped, scorer, validation)
-        measured |= _accuracies("test", setting, design, angles, mapped, scorer, task.read_test())
+        if test:
+            measured |= _accuracies("test", setting, design, angles, mapped, scorer, task.read_test())
     else:
         noise_free = Objective(task, template, None, np.float64)
         active = template.actives([design.layers])

@@ -11,7 +11,7 @@ from coevo.errors import InputError
 from coevo.spaces.quantumnas.export.formats import FORMAT
 from coevo.spaces.quantumnas.setting import Task
 from coevo.spaces.quantumnas.tasks.hamiltonian import PauliSum
-from coevo.spaces.quantumnas.tasks.task import Classification, Examples, GroundState
+from coevo.spaces.quantumnas.tasks.task import Classification, GroundState, no_data
 
 
 def task_document(task: Task) -> dict[str, Any]:
@@ -49,8 +49,4 @@ def task_of_document(told: Mapping[str, Any]) -> Task:
     head = np.array(told["head"], dtype=np.float64)
     encoder = tuple((str(gate), int(qubit), int(column)) for gate, qubit, column in told["encoder"])
     classes = tuple(str(name) for name in told["classes"])
-    return Classification(str(told["name"]), len(head), classes, encoder, head, _no_data, _no_data)  # type: ignore[arg-type]
-
-
-def _no_data() -> tuple[Examples, Examples]:
-    raise InputError("an exported folder holds a few examples of its task's data, not the data; see examples.json")
+    return Classification(str(told["name"]), len(head), classes, encoder, head, no_data, no_data)

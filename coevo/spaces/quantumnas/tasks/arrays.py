@@ -1,7 +1,8 @@
 """The user's own data: arrays in memory, or an .npz file, as a classification task.
 
 Columns become angles of -pi/2 to pi/2 by robust scaling that is fitted on the training rows alone; more columns than
-four a qubit become principal components first (see `AngleScaler.robust`).
+four a qubit become principal components first (see `AngleScaler.robust`), and fewer columns than qubits are encoded
+several times (`covering_encoder`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coevo.errors import InputError, unknown_name
-from coevo.spaces.quantumnas.tasks.encoders import LAYERS, angle_encoder, readout_head
+from coevo.spaces.quantumnas.tasks.encoders import LAYERS, covering_encoder, readout_head
 from coevo.spaces.quantumnas.tasks.scaling import AngleScaler
 from coevo.spaces.quantumnas.tasks.splits import part_sizes, stratified
 from coevo.spaces.quantumnas.tasks.task import Classification, Examples
@@ -134,7 +135,7 @@ class _Data:
                     (test,) = stratified(labels, self.names, (size,), self.seed, f"{self.name}, X_test")
             return Examples(scaler.angles(rows[test]), labels[test])
 
-        encoder = angle_encoder(self.n_qubits, self.kept(columns))
+        encoder = covering_encoder(self.n_qubits, self.kept(columns))
         head = readout_head(self.n_qubits, len(self.classes))
         return Classification(self.name, self.n_qubits, self.names, encoder, head, read_training, read_test)
 

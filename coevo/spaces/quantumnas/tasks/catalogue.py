@@ -34,6 +34,9 @@ TASKS = {
 }
 """Names of tasks, a line each."""
 
+GIVEN = "arrays"
+"""What `[options] data` says where the task came from a program, as rows in memory: no option can name it."""
+
 
 def task_of(
     data: str,
@@ -65,6 +68,11 @@ def task_of(
         if size is not None and size < 1:
             raise ConfigError(f"{name} = {size} examples; give at least one a class, or leave it out")
     parts = (train, validation, test)
+    if data == GIVEN:
+        raise InputError(
+            f'data = "{GIVEN}" stands for rows that a program gave (QuantumNASClassifier), which are not on disk; to '
+            "search again, write them with numpy.savez(path, X=X, y=y) and give the path"
+        )
     if start is not None and data not in MOLECULES and not data.endswith(".json"):
         raise ConfigError(
             f"start = {start!r} has no effect with data = {data!r}, which is no ground state; leave it out"

@@ -1,7 +1,8 @@
 """Encoders (columns of an example to rotations) and heads (readouts to logits), by the names of QuantumNAS's artifact.
 
 Every preset of the artifact that has one rotation a column is `angle_encoder` of some size: a layer of RY on every
-qubit, then RZ, RX, RY, until the columns are used up. Qubit q is the artifact's wire q.
+qubit, then RZ, RX, RY, until the columns are used up. Qubit q is the artifact's wire q. Arrays of the user's own, which
+may have fewer columns than the circuit has qubits, are encoded by `covering_encoder`.
 """
 
 from __future__ import annotations
@@ -45,6 +46,16 @@ def angle_encoder(n_qubits: int, columns: int) -> tuple[Rotation, ...]:
             f"{columns}; use more qubits or fewer columns"
         )
     return tuple((LAYERS[column // n_qubits], column % n_qubits, column) for column in range(columns))
+
+
+def covering_encoder(n_qubits: int, columns: int) -> tuple[Rotation, ...]:
+    """`angle_encoder`, where fewer columns than qubits come again in the same order until no qubit is left without one:
+    products of equal columns are what gives a circuit the higher harmonics of its inputs (Schuld, Sweke, Meyer 2021).
+
+    InputError as `angle_encoder`.
+    """
+    again = range(columns, n_qubits)
+    return angle_encoder(n_qubits, columns) + tuple((LAYERS[0], qubit, qubit % columns) for qubit in again)
 
 
 def preset(name: str) -> tuple[int, tuple[Rotation, ...]]:

@@ -1,7 +1,8 @@
 """Disjoint, stratified parts of a data set, drawn by one seed.
 
 A part's size is a number of rows over all classes. Each part takes its share of every class in proportion to the rows
-that the parts before it left, so a smaller later part leaves the earlier ones as they are.
+that the parts before it left, so a smaller later part leaves the earlier ones as they are. A rare class gives every
+part a row, where it has as many.
 """
 
 from __future__ import annotations
@@ -36,14 +37,15 @@ def stratified(labels: Rows, classes: Sequence[str], sizes: Sequence[int], seed:
     orders = [rows[rng.permutation(len(rows))] for rows in members]
     begins = [0] * len(classes)
     parts = []
-    for size in sizes:
-        shares = _proportional(size, [len(order) - begin for order, begin in zip(orders, begins, strict=True)])
-        for name, share, rows in zip(classes, shares, members, strict=True):
-            if not share:
-                raise InputError(
-                    f"{what}: class {name!r} has {len(rows)} rows of {len(labels)}, too few for each of the parts of "
-                    f"{asked} rows to hold one; give more rows of it, or leave the class out"
-                )
+    for name, rows in zip(classes, members, strict=True):
+        if len(rows) < len(sizes):
+            raise InputError(
+                f"{what}: class {name!r} has {len(rows)} rows of {len(labels)}, too few for each of the parts of "
+                f"{asked} rows to hold one; give more rows of it, or leave the class out"
+            )
+    for place, size in enumerate(sizes):
+        left = [len(order) - begin for order, begin in zip(orders, begins, strict=True)]
+        shares = _shares(size, left, len(sizes) - 1 - place)
         parts.append(
             np.concatenate([order[b : b + share] for order, b, share in zip(orders, begins, shares, strict=True)])
         )
@@ -67,6 +69,18 @@ def part_sizes(rows: int, classes: int, asked: Sequence[int | None], shares: Seq
     if wanted > free and sum(sizes) < rows:
         sizes[list(asked).index(None)] += rows - sum(sizes)
     return sizes
+
+
+def _shares(size: int, left: Sequence[int], later: int) -> list[int]:
+    """`size` rows over classes with `left` rows: proportional, but one or more of each, and one is kept for each of the
+    `later` parts. There are enough: every class has more than `later` rows, every part at least a row a class."""
+    exact = [size * rows / sum(left) for rows in left]
+    shares = [min(max(share, 1), rows - later) for share, rows in zip(_proportional(size, left), left, strict=True)]
+    while (over := sum(shares) - size) != 0:
+        step = 1 if over < 0 else -1
+        free = [c for c, rows in enumerate(left) if 1 <= shares[c] + step <= rows - later]
+        shares[max(free, key=lambda c: step * (exact[c] - shares[c]))] += step
+    return shares
 
 
 def _proportional(size: int, left: Sequence[int]) -> list[int]:

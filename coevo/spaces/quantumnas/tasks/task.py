@@ -7,8 +7,8 @@ Both are plain descriptions. A classification reads its data only when it is ask
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,15 @@ class Classification:
     def columns(self) -> int:
         """Columns that an example has: the encoder's highest and one."""
         return 1 + max(column for _, _, column in self.encoder)
+
+    def without_data(self) -> Classification:
+        """The same task, whose readers raise InputError: what an export and a fitted estimator keep of it."""
+        return replace(self, read_training=no_data, read_test=no_data)
+
+
+def no_data() -> Any:
+    """The reader of a task without its data: InputError."""
+    raise InputError("this task is without its data; an export and a fitted estimator hold a few examples alone")
 
 
 @dataclass(frozen=True, eq=False)

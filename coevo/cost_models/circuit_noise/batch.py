@@ -18,8 +18,8 @@ MAX_QUBITS = 10
 """Default limit on the light cone: 4^10 coefficients are 8 MiB an operator."""
 
 Array = NDArray[Any]
-Engine = Literal["compiled", "reference", "torch"]
-ENGINES = ("compiled", "reference", "torch")
+Engine = Literal["compiled", "reference", "torch", "triton"]
+ENGINES = ("compiled", "reference", "torch", "triton")
 
 
 def noisy_expectations(
@@ -39,10 +39,11 @@ def noisy_expectations(
         inputs: [samples, num_inputs], radians; None for programs without inputs, which gives one sample.
         dtype: float64 or float32, of the sweep, the states and the result.
         engine: "compiled" (numba, one program after the other), "torch" (all programs of the batch as tensors on
-            `device`), or "reference" (NumPy, gate by gate; slow and obvious).
+            `device`), "triton" (the same as kernels for a CUDA device, with "cuda" as `device`), or "reference" (NumPy,
+            gate by gate; slow and obvious).
         threads: of the compiled engine: programs are spread over them, or readouts where there is one program.
             BLAS has its own setting.
-        device: of the torch engine.
+        device: of the engines torch and triton.
         max_qubits: the largest light cone accepted.
 
     Raises:
@@ -58,10 +59,10 @@ def noisy_expectations(
 
         return np.array([plain_expectations(program, data, max_qubits) for program in programs], kind)
     states = EncodedBatch(programs, data, kind, with_numba=engine == "compiled")
-    if engine == "torch":
+    if engine in ("torch", "triton"):
         from coevo.cost_models.circuit_noise.torch_batch import torch_expectations
 
-        return torch_expectations(programs, states, kind, device, max_qubits)
+        return torch_expectations(programs, states, kind, engine, device, max_qubits)
     tables = Tables(programs, kind)
     return judged(
         states, len(programs), lambda index, inner: swept(programs[index], tables, max_qubits, inner), threads

@@ -71,10 +71,10 @@ def noisy_pauli_sums(
 
         return np.array([plain_pauli_sums(program, sums, data, max_qubits) for program in programs], kind)
     states = EncodedBatch(programs, data, kind, with_numba=engine == "compiled")
-    if engine == "torch":
+    if engine in ("torch", "triton"):
         from coevo.cost_models.circuit_noise.torch_batch import torch_pauli_sums
 
-        return torch_pauli_sums(programs, sums, states, kind, device, max_qubits)
+        return torch_pauli_sums(programs, sums, states, kind, engine, device, max_qubits)
     tables = Tables(programs, kind)
     operators = [sums.operator(observable, places) for observable, places in enumerate(sums.supports)]
     return judged(

@@ -1,4 +1,5 @@
-"""Many programs as one batch of tensors; what `noisy_expectations` and `noisy_pauli_sums` run with engine="torch"."""
+"""Many programs as one batch of tensors; what `noisy_expectations` and `noisy_pauli_sums` run with engine="torch" and
+engine="triton"."""
 
 from __future__ import annotations
 
@@ -19,22 +20,28 @@ if TYPE_CHECKING:
 
 
 def torch_expectations(
-    programs: Sequence[Program], states: EncodedBatch, kind: Any, device: str, max_qubits: int
+    programs: Sequence[Program], states: EncodedBatch, kind: Any, engine: str, device: str, max_qubits: int
 ) -> NDArray[Any]:
     """Measured <Z> [programs, samples, n_obs]."""
     readout = np.array([program.readout for program in programs])
-    return _judged(programs, [program.read for program in programs], readout, states, kind, device, max_qubits)
+    return _judged(programs, [program.read for program in programs], readout, states, kind, engine, device, max_qubits)
 
 
 def torch_pauli_sums(
-    programs: Sequence[Program], sums: PauliSums, states: EncodedBatch, kind: Any, device: str, max_qubits: int
+    programs: Sequence[Program],
+    sums: PauliSums,
+    states: EncodedBatch,
+    kind: Any,
+    engine: str,
+    device: str,
+    max_qubits: int,
 ) -> NDArray[Any]:
     """Measured Pauli sums [programs, samples, n_obs]; one place at least is touched."""
     places = sums.touched
     operators = np.array([sums.operator(observable, places).ravel() for observable in range(len(sums.supports))])
     matrices = np.array([sums.measured(program, places) for program in programs])
     read = [[program.read[place] for place in places] for program in programs]
-    return _judged(programs, read, (operators, matrices), states, kind, device, max_qubits)
+    return _judged(programs, read, (operators, matrices), states, kind, engine, device, max_qubits)
 
 
 def _judged(
@@ -43,6 +50,7 @@ def _judged(
     measured: Any,
     states: EncodedBatch,
     kind: Any,
+    engine: str,
     device: str,
     max_qubits: int,
 ) -> NDArray[Any]:
@@ -50,9 +58,10 @@ def _judged(
 
     from coevo.cost_models.circuit_noise.batch import too_large
     from coevo.kernels.pauli_transfer.plan import light_cone, plan
-    from coevo.kernels.pauli_transfer.torch_sweep import meet_batch, pull_back_batch
+    from coevo.kernels.pauli_transfer.torch_sweep import meet_batch
 
     check_torch_device(device)
+    pull_back_batch, least_width = _sweep_of(engine, device)
     rows, singles, doubles = _common(programs)
     encoded = []
     for own, qubits, program in zip(rows, read, programs, strict=True):
@@ -60,7 +69,7 @@ def _judged(
         encoded.append([qubit for qubit in program.encoder.qubits if qubit in cone])
     # A program with fewer encoded qubits than another has some of its |0> digits counted as encoded.
     most = max(map(len, encoded))
-    made, sizes = plan(rows, read, encoded)
+    made, sizes = plan(rows, read, encoded, least_width)
     for program, size in zip(programs, sizes, strict=True):
         if size > max_qubits:
             raise too_large(program, size, max_qubits)
@@ -85,6 +94,18 @@ def _judged(
             vectors[index, place] = own_vectors[qubit]
     result: NDArray[Any] = meet_batch(coefficients, torch.as_tensor(vectors, device=device)).cpu().numpy()
     return result
+
+
+def _sweep_of(engine: str, device: str) -> tuple[Any, int]:
+    """The batch's sweep, and the least width that its plan must have."""
+    if engine == "torch":
+        from coevo.kernels.pauli_transfer.torch_sweep import pull_back_batch
+
+        return pull_back_batch, 2
+    from coevo.kernels.pauli_transfer import triton_sweep
+
+    triton_sweep.check_device(device)
+    return triton_sweep.pull_back_batch, triton_sweep.MIN_WIDTH
 
 
 def _common(programs: Sequence[Program]) -> tuple[list[NDArray[np.int32]], NDArray[Any], NDArray[Any]]:

@@ -57,7 +57,10 @@ def light_cone(rows: NDArray[np.int32], read: Sequence[int]) -> tuple[list[int],
 
 
 def plan(
-    rows: Sequence[NDArray[np.int32]], read: Sequence[Sequence[int]], encoded: Sequence[Sequence[int]]
+    rows: Sequence[NDArray[np.int32]],
+    read: Sequence[Sequence[int]],
+    encoded: Sequence[Sequence[int]],
+    least_width: int = 2,
 ) -> tuple[Plan, list[int]]:
     """The plan of a batch and the size of each light cone. Row indices count through the concatenated `rows`."""
     cones, kept_rows, sizes = [], [], []
@@ -66,7 +69,7 @@ def plan(
         sizes.append(len(cone))
         cones.append(sorted(cone.union(before)))
         kept_rows.append(kept)
-    width = max([2, *map(len, cones)])
+    width = max([least_width, *map(len, cones)])
     singles, doubles, starts, orders = [], [], [], []
     blocks_of, pairs_of = [], []
     segments, blocks, offset = 1, 1, 0

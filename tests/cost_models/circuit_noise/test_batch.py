@@ -279,7 +279,7 @@ def test_wrong_batches_are_refused(quito, candidates):
     refused("NaN or infinite", [program], np.full((2, 8), np.nan))
     refused("one number of inputs and readouts", [program, read_program(body, quito, final)], data)
     refused("dtype float64 or float32, got int64", [program], data, dtype=np.int64)
-    refused("an engine of compiled, reference, torch, got 'fast'", [program], data, engine="fast")
+    refused("an engine of compiled, reference, torch, triton, got 'fast'", [program], data, engine="fast")
     refused("1 thread or more", [program], data, threads=0)
     for engine in (*ENGINES, "reference"):
         refused("light cone.*success_rate.*trajectory", [program], data, max_qubits=2, engine=engine)

@@ -49,7 +49,7 @@ def problem_of(setting: Setting) -> Problem:
     def prepare(context: WorkContext) -> Mapping[str, Path]:
         from coevo.spaces.quantumnas.training.supercircuit import train_supercircuit
 
-        setting.check_calibration()
+        setting.check_device()
         with one_thread():
             trained = train_supercircuit(
                 options, setting.task, setting.template, context.seed, context.folder, context.progress

@@ -69,14 +69,17 @@ class Setting:
             return self.options.layers
         return full_width(self.template, self.options.human_parameters)
 
-    def check_calibration(self) -> None:
-        """InputError that names what the device's snapshot lacks on the qubits that a layout may use. It opens the
-        device, so it is asked for when work begins, before anything is trained."""
+    def check_device(self) -> None:
+        """InputError that names what the device lacks on the qubits that a layout may use: a calibrated number, or the
+        gates to write any circuit in. It opens the device, so it is asked for when work begins, before anything is
+        trained."""
         from coevo.spaces.quantumnas.mapping.couplings import open_device
+        from coevo.spaces.quantumnas.mapping.expressible import check_expressible
 
         device = open_device(self.options.device)
         chosen = self.options.layout if isinstance(self.options.layout, tuple) else self.options.qubits
         try:
             device.require_calibration(chosen)
+            check_expressible(device, chosen)
         except InputError as error:
             raise InputError(f"{error} (option 'qubits' names the physical qubits that a search may use)") from error

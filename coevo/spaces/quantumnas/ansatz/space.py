@@ -129,6 +129,10 @@ def _check_qubits(qubits: Sequence[int], n_qubits: int, coupling: Coupling, what
 
 
 def _check_connected(physical: Sequence[int], n_qubits: int, coupling: Coupling) -> None:
+    if not coupling.edges:
+        raise InputError(
+            f"the device has no two-qubit gate and the task needs {n_qubits} connected qubits; choose another device"
+        )
     parts = coupling.parts(physical)
     largest = max(map(len, parts))
     if largest < n_qubits:

@@ -65,7 +65,7 @@ def problem_of(setting: Setting) -> Problem:
     def verify(folder: Path) -> list[str]:
         from coevo.spaces.quantumnas.export.verify import verify_folder
 
-        return verify_folder(setting, folder)
+        return verify_folder(setting, space, folder)
 
     def draw(value: CoDesign) -> str:
         from coevo.spaces.quantumnas.export.drawing import draw as draw_design

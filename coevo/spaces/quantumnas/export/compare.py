@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
 
+from coevo.spaces.quantumnas.export.documents import TOLERANCE, one_line
 from coevo.spaces.quantumnas.export.formats import plain_name
 
-TOLERANCE = 1e-10
+MAX_STATE_QUBITS = 24
+"""Qubits that a circuit may touch for its states to be compared: 256 MiB a state."""
 Array = NDArray[Any]
 
 
@@ -28,6 +30,24 @@ def differences(
 ) -> list[str]:
     """What is wrong with a circuit whose states for inputs [examples, columns], weights bound, ought to be
     [examples, 2^n]; logical qubit i starts on `initial[i]` and is measured on `final[i]` into bit i."""
+    try:
+        return _differences(name, circuit, theta, inputs, states, initial, final, measured)
+    except Exception as error:  # a damaged circuit fails where Qiskit builds its gates, in many ways
+        return [f"{name}: its gates cannot be followed: {one_line(error)}"]
+
+
+def _differences(
+    name: str,
+    circuit: QuantumCircuit,
+    theta: Array | None,
+    inputs: Array,
+    states: Array,
+    initial: Sequence[int],
+    final: Sequence[int],
+    measured: bool,
+) -> list[str]:
+    if circuit.num_qubits <= max((*initial, *final)):
+        return [f"{name}: it has {circuit.num_qubits} qubits, expected qubits {sorted({*initial, *final})} among them"]
     found = {
         circuit.find_bit(instruction.clbits[0]).index: circuit.find_bit(instruction.qubits[0]).index
         for instruction in circuit.data
@@ -40,7 +60,10 @@ def differences(
     if not set(first) <= set(initial):
         return [f"{name}: its encoder acts on qubits {first}, expected some of {sorted(initial)}"]
     bare, kept = _used(circuit, final)
+    if len(kept) > MAX_STATE_QUBITS:
+        return [f"{name}: it acts on {len(kept)} qubits; states of more than {MAX_STATE_QUBITS} are not compared"]
     where = [kept.index(qubit) for qubit in final]
+    of = "weights.safetensors and examples.json" if inputs.shape[1] else "weights.safetensors"
     for x, state in zip(inputs, states, strict=True):
         values = {f"x[{column}]": value for column, value in enumerate(x)}
         if theta is not None:
@@ -51,7 +74,7 @@ def differences(
         bound = bare.assign_parameters({p: values[plain_name(p.name)] for p in bare.parameters})
         fidelity = abs(np.vdot(_place(state, where, len(kept)), Statevector(bound).data)) ** 2
         if abs(fidelity - 1) > TOLERANCE:
-            return [f"{name}: its state has fidelity {fidelity:.12f} with the one of the weights, expected 1"]
+            return [f"{name}: its state has fidelity {fidelity:.12f} with the one of {of}, expected 1"]
     return []
 
 

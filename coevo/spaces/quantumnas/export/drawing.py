@@ -11,9 +11,10 @@ from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.task import Classification
 
 COLUMN, WIRE, BOX = 38, 46, 28  # pixels: column and wire pitch, side of a gate
-LEFT, TOP = 92, 50
+LEFT, TOP = 104, 50
 COLUMNS_A_ROW = 36
 _LABELS = {"cu3": "U3", "cx": "X", "cz": "Z", "sqrtswap": "√SW", "swap": "SW"}
+_FIRST = {"RZX": ("RZx", "RzX")}  # the capital letter is what acts on this qubit
 _CONTROLLED = ("U3", "X", "Z")  # drawn with a dot on the control
 # Attributes and no <style>: an inlined drawing must not restyle the page around it.
 _LOOK = {
@@ -27,6 +28,7 @@ _LOOK = {
     "measure": 'fill="#ffffff" stroke="#4b5563"',
     "block": 'fill="#f1f4f9"',
     "gate text": 'text-anchor="middle" dominant-baseline="central" fill="#1f2937"',
+    "long text": 'text-anchor="middle" dominant-baseline="central" font-size="10.5" fill="#1f2937"',
     "small text": 'text-anchor="middle" dominant-baseline="central" font-size="10.5" fill="#6b7280"',
     "qubit": 'text-anchor="end" dominant-baseline="central" fill="#1f2937"',
     "physical": 'text-anchor="end" dominant-baseline="central" font-size="10.5" fill="#6b7280"',
@@ -115,7 +117,7 @@ def _row(n_qubits: int, design: CoDesign, columns: list[Column]) -> Iterator[str
     if encoder:
         yield _text("small text", LEFT + COLUMN * encoder / 2, TOP - 34, "encoder")
     for qubit in range(n_qubits):
-        yield _text("qubit", LEFT - 60, _y(qubit), f"q{qubit}")
+        yield _text("qubit", LEFT - 74, _y(qubit), f"q{qubit}")
         yield _text("physical", LEFT - 8, _y(qubit), "" if design.layout is None else f"qubit {design.layout[qubit]}")
         yield _line("wire", LEFT - 2, _y(qubit), end + 6, _y(qubit))
     for place, (what, _, gates) in enumerate(columns):
@@ -123,18 +125,19 @@ def _row(n_qubits: int, design: CoDesign, columns: list[Column]) -> Iterator[str
         if what == "barrier":
             yield _line("barrier", x, TOP - 22, x, bottom + 22)
         for label, qubits in gates:
+            first, last = _FIRST.get(label, (label, label))
             if what == "pair":
                 yield _line("link", x, _y(qubits[0]), x, _y(qubits[1]))
                 if label in _CONTROLLED:
                     yield f'<circle cx="{x}" cy="{_y(qubits[0])}" r="4.5" {_LOOK["control"]}/>'
                 else:
-                    yield from _box(what, x, _y(qubits[0]), label)
-            yield from _box(what, x, _y(qubits[-1]), label)
+                    yield from _box(what, x, _y(qubits[0]), first)
+            yield from _box(what, x, _y(qubits[-1]), last)
 
 
 def _box(look: str, x: float, y: int, label: str) -> Iterator[str]:
     yield f'<rect x="{x - BOX // 2}" y="{y - BOX // 2}" width="{BOX}" height="{BOX}" rx="4" {_LOOK[look]}/>'
-    yield _text("gate text", x, y, label)
+    yield _text("gate text" if len(label) < 3 else "long text", x, y, label)
 
 
 def _line(look: str, x1: int, y1: int, x2: int, y2: int) -> str:

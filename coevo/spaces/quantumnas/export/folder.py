@@ -26,20 +26,26 @@ from qiskit.circuit import ParameterVector
 
 from coevo.search.problem import WorkContext
 from coevo.spaces.quantumnas.ansatz.design import CoDesign
+from coevo.spaces.quantumnas.export.documents import write_json
 from coevo.spaces.quantumnas.export.drawing import draw
-from coevo.spaces.quantumnas.export.formats import FORMAT, write_circuit, write_json, write_weights
+from coevo.spaces.quantumnas.export.examples_file import FILE as EXAMPLES
+from coevo.spaces.quantumnas.export.examples_file import examples_document
+from coevo.spaces.quantumnas.export.formats import write_circuit, write_weights
+from coevo.spaces.quantumnas.export.layout_file import FILE as LAYOUT
+from coevo.spaces.quantumnas.export.layout_file import layout_document
 from coevo.spaces.quantumnas.export.op_lists import FILE as OP_LISTS
 from coevo.spaces.quantumnas.export.op_lists import op_lists
+from coevo.spaces.quantumnas.export.pictures import text_drawing
 from coevo.spaces.quantumnas.export.pubs import write_pubs
 from coevo.spaces.quantumnas.export.settle import Settled, settle
+from coevo.spaces.quantumnas.export.task_file import FILE as TASK
 from coevo.spaces.quantumnas.export.task_file import task_document
 from coevo.spaces.quantumnas.mapping.circuits import logical_circuit
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.task import Examples
 from coevo.spaces.quantumnas.training.objectives import Objective
 
-EXAMPLES = 8
-TEXT_WIDTH = 160  # characters of a line of circuit.txt
+SHOWN = 8  # examples that go along
 
 
 def export_design(setting: Setting, design: CoDesign, context: WorkContext) -> dict[str, float]:
@@ -68,27 +74,22 @@ def write_folder(folder: Path, setting: Setting, settled: Settled) -> None:
     _write_bound(folder, logical, isa, theta, shown)
     write_pubs(folder, mapped.whole(measured=False), setting.task, None if shown is None else shown.inputs)
     write_json(folder / OP_LISTS, op_lists(setting, design.layers, settled.angles))
-    write_json(folder / "task.json", task_document(setting.task))
+    write_json(folder / TASK, task_document(setting.task))
     write_json(
-        folder / "layout.json",
-        {
-            "format": FORMAT,
-            "device": settled.scorer.mapper.device.fingerprint(),
-            "device_option": setting.options.device,
-            "initial": list(mapped.initial),
-            "final": list(mapped.final),
-            "meaning": "entry i is the physical qubit of logical qubit i, before and after the body; "
-            "classical bit i of isa.* is logical qubit i",
-            "qasm2_example": None if shown is None else 0,
-            "qasm2": "OpenQASM 2 has no parameters: circuit.qasm2 and isa.qasm2 hold the weights and, of a classifier, "
-            "the inputs of examples[qasm2_example] of examples.json",
-            "layers": [list(places) for places in design.layers],
-        },
+        folder / LAYOUT,
+        layout_document(
+            mapped.initial,
+            mapped.final,
+            design.layers,
+            settled.scorer.mapper.device.fingerprint(),
+            setting.options.device,
+            None if shown is None else 0,
+        ),
     )
-    _write_examples(folder, setting, settled, shown)
+    write_json(folder / EXAMPLES, _examples(setting, settled, shown))
     placed = replace(design, layout=mapped.initial)
     (folder / "drawing.svg").write_text(draw(setting, placed), encoding="utf-8")
-    (folder / "circuit.txt").write_text(f"{logical.draw('text', fold=TEXT_WIDTH)}\n", encoding="utf-8")
+    (folder / "circuit.txt").write_text(text_drawing(logical), encoding="utf-8")
 
 
 def _logical(setting: Setting, settled: Settled) -> QuantumCircuit:
@@ -104,7 +105,7 @@ def shown_examples(validation: Examples | None) -> Examples | None:
     """A few examples, spread over all of them."""
     if validation is None:
         return None
-    rows = np.linspace(0, len(validation) - 1, min(EXAMPLES, len(validation))).astype(int)
+    rows = np.linspace(0, len(validation) - 1, min(SHOWN, len(validation))).astype(int)
     return Examples(validation.inputs[rows], validation.labels[rows])
 
 
@@ -121,25 +122,11 @@ def _write_bound(
         write_circuit(folder / f"{name}.qasm2", bound, comment)
 
 
-def _write_examples(folder: Path, setting: Setting, settled: Settled, shown: Examples | None) -> None:
-    """examples.json: what the circuit must give, for `verify` and for whoever rebuilds it elsewhere."""
+def _examples(setting: Setting, settled: Settled, shown: Examples | None) -> dict[str, Any]:
     task, template, scorer = setting.task, setting.template, settled.scorer
     active, angles = template.actives([settled.design.layers]), settled.angles[None]
-    path = folder / "examples.json"
+    objective = Objective(task, template, shown, np.float64)
     if shown is None:
-        content = {
-            "format": FORMAT,
-            "meaning": "energies with infinitely many shots, in the Hamiltonian's unit",
-            "noise_free_energy": float(Objective(task, template, None, np.float64).energies(angles, active)[0]),
-            "noisy_energy": float(scorer.outputs([settled.mapped])[0]),
-        }
-        write_json(path, content)
-        return
+        return examples_document(None, objective.energies(angles, active), scorer.outputs([settled.mapped]))
     noisy = scorer.outputs([settled.mapped], shown)[0]
-    noise_free = Objective(task, template, shown, np.float64).logits(angles, active)[0]
-    rows = [
-        {"x": x.tolist(), "label": int(label), "noise_free_logits": free.tolist(), "noisy_logits": real.tolist()}
-        for x, label, free, real in zip(shown.inputs, shown.labels, noise_free, noisy, strict=True)
-    ]
-    meaning = "x: the encoder's angles in radians; logits: <Z> with infinitely many shots, through the head"
-    write_json(path, {"format": FORMAT, "meaning": meaning, "examples": rows})
+    return examples_document(shown, objective.logits(angles, active)[0], noisy)

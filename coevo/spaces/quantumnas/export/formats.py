@@ -1,23 +1,23 @@
-"""The files of an export, written and read: circuits in QPY, OpenQASM 3 and OpenQASM 2, JSON, and the weights."""
+"""The files of an export, written and read: circuits in QPY, OpenQASM 3 and OpenQASM 2, and the weights."""
 
 from __future__ import annotations
 
-import json
+import contextlib
+import io
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coevo.errors import missing_extra
+from coevo.errors import InputError, missing_extra
+from coevo.spaces.quantumnas.export.documents import one_line
 
 try:
     from qiskit import QuantumCircuit, qasm2, qasm3, qpy
 except ImportError as error:
     raise missing_extra("qiskit", "quantum") from error
 
-FORMAT = 2
 _QPY_MAGIC, _QPY_OLDEST = b"QISKIT", 13
 # What Qiskit's writer takes for granted and qelib1.inc, as OpenQASM 2 defines it (arXiv:1707.03429), lacks. Qiskit's
 # readers let a file define them, so a file with them is read everywhere. The later ones use the earlier.
@@ -46,25 +46,21 @@ def write_circuit(path: Path, circuit: QuantumCircuit, comment: str = "") -> Non
 
 
 def read_circuit(path: Path) -> QuantumCircuit:
-    """The circuit of a file by its suffix. ValueError that names the file where it is none.
+    """The circuit of a file by its suffix. InputError that names the file where it is none.
 
     OpenQASM 2 is read as its definition says, without Qiskit's additions to it.
     """
+    complaints = io.StringIO()  # the reader of OpenQASM 3 says on the terminal where it stumbled
     try:
         if path.suffix == ".qasm3":
-            return qasm3.loads(path.read_text(encoding="utf-8"))
+            with contextlib.redirect_stderr(complaints):
+                return qasm3.loads(path.read_text(encoding="utf-8"))
         if path.suffix == ".qasm2":
             return qasm2.loads(path.read_text(encoding="utf-8"))
-        head = path.read_bytes()[:7]
-        # Older versions of QPY keep expressions as Python text, which loading would run.
-        if head[:6] != _QPY_MAGIC or head[6] < _QPY_OLDEST:
-            raise ValueError(f"expected QPY of version {_QPY_OLDEST} or newer")
-        with path.open("rb") as handle:
-            circuit = qpy.load(handle)[0]
-        assert isinstance(circuit, QuantumCircuit)
-        return circuit
+        return _read_qpy(path)
     except Exception as error:  # qiskit's readers raise errors of many kinds
-        raise ValueError(f"{path.name}: {type(error).__name__}: {error}") from error
+        where = "".join(f" ({line.strip()})" for line in complaints.getvalue().splitlines()[:1])
+        raise InputError(f"{path.name} cannot be read: {one_line(error)}{where}") from error
 
 
 def plain_name(name: str) -> str:
@@ -73,19 +69,6 @@ def plain_name(name: str) -> str:
         vector, _, index = name[1:-1].rpartition("_")
         return f"{vector}[{index}]"
     return name
-
-
-def write_json(path: Path, content: Any) -> None:
-    """JSON with a line an entry, floats to their last bit."""
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def read_json(path: Path) -> Any:
-    """ValueError that names the file where it holds no JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from error
 
 
 def write_weights(path: Path, theta: NDArray[np.float64]) -> None:
@@ -98,16 +81,34 @@ def write_weights(path: Path, theta: NDArray[np.float64]) -> None:
 
 
 def read_weights(path: Path) -> NDArray[np.float64]:
-    """theta. ValueError that names the file where it is none."""
+    """theta [angles]. InputError that names the file where it is none, or holds a number that is not finite."""
     try:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
     except ImportError as error:
         raise missing_extra("safetensors", "quantum") from error
     try:
-        return np.asarray(load_file(path)["theta"], dtype=np.float64)
-    except (SafetensorError, KeyError) as error:
-        raise ValueError(f"{path.name}: {type(error).__name__}: {error}") from error
+        theta = load_file(path)["theta"]
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path.name} cannot be read: {one_line(error)}") from error
+    if theta.dtype != np.float64 or theta.ndim != 1 or not np.isfinite(theta).all():
+        raise InputError(
+            f"{path.name}: expected theta as finite float64 [angles], got {theta.dtype} of shape {list(theta.shape)}"
+        )
+    return np.asarray(theta, dtype=np.float64)
+
+
+def _read_qpy(path: Path) -> QuantumCircuit:
+    with path.open("rb") as handle:
+        head = handle.read(7)
+        # Older versions of QPY keep expressions as Python text, which loading would run.
+        if head[:6] != _QPY_MAGIC or len(head) < 7 or head[6] < _QPY_OLDEST:
+            raise ValueError(f"expected QPY of version {_QPY_OLDEST} or newer")
+        handle.seek(0)
+        found = qpy.load(handle)
+        if len(found) != 1 or not isinstance(found[0], QuantumCircuit):
+            raise ValueError("expected one circuit")
+        return found[0]
 
 
 def _qasm2(circuit: QuantumCircuit, comment: str) -> str:

@@ -21,10 +21,12 @@ except ImportError as error:
 
 from coevo.errors import InputError
 from coevo.hardware.quantum import QuantumDevice
-from coevo.spaces.quantumnas.export.formats import FORMAT, read_circuit, read_json, read_weights
+from coevo.spaces.quantumnas.export.examples_file import read_examples
+from coevo.spaces.quantumnas.export.formats import read_circuit, read_weights
+from coevo.spaces.quantumnas.export.layout_file import read_layout
 from coevo.spaces.quantumnas.export.outputs import noisy_outputs
 from coevo.spaces.quantumnas.export.pubs import PRECISION, SHOTS, read_pubs, readout_operators
-from coevo.spaces.quantumnas.export.task_file import task_of_document
+from coevo.spaces.quantumnas.export.task_file import read_task
 from coevo.spaces.quantumnas.mapping.couplings import open_device
 from coevo.spaces.quantumnas.setting import Task
 from coevo.spaces.quantumnas.tasks.task import Classification, Examples
@@ -46,20 +48,12 @@ def load(folder: Path | str) -> Exported:
     """An exported folder. InputError that names the file which is missing or is not what it ought to be."""
     folder = Path(folder)
     try:
-        told = read_json(folder / "layout.json")
-        if told["format"] != FORMAT:
-            raise InputError(f"{folder} has format {told['format']!r}; this version of coevo reads format {FORMAT}")
-        layout = Layout(tuple(map(int, told["initial"])), tuple(map(int, told["final"])), told["device"])
-        task = task_of_document(read_json(folder / "task.json"))
+        told, task = read_layout(folder), read_task(folder)
+        layout = Layout(told.initial, told.final, told.device)
         theta = read_weights(folder / "weights.safetensors")
-        rows = read_json(folder / "examples.json")
-        examples = None
-        if isinstance(task, Classification):
-            inputs = np.array([row["x"] for row in rows["examples"]], dtype=np.float64)
-            examples = Examples(inputs, np.array([row["label"] for row in rows["examples"]], dtype=np.int64))
-        return Exported(folder, task, layout, theta, examples, told["device_option"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder} is no exported quantum design: {type(error).__name__}: {error}") from error
+        return Exported(folder, task, layout, theta, read_examples(folder, task).examples, told.option)
+    except InputError as error:
+        raise InputError(f"{folder} is no exported quantum design: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coevo.errors import InputError
+from coevo.kernels.statevector import product_states, run_gates, zero_state
 from coevo.spaces.quantumnas.ansatz.design import Layers
-from coevo.spaces.quantumnas.export.formats import FORMAT
+from coevo.spaces.quantumnas.export.documents import FORMAT, TOLERANCE, document_differences, one_line
 from coevo.spaces.quantumnas.export.torchquantum import (
     encoder_from_op_list,
     encoder_to_op_list,
@@ -20,6 +21,7 @@ from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.task import Classification
 
 FILE = "torchquantum.json"
+Array = NDArray[Any]
 
 
 def op_lists(setting: Setting, layers: Layers, angles: NDArray[np.float64]) -> dict[str, Any]:
@@ -39,23 +41,22 @@ def op_lists(setting: Setting, layers: Layers, angles: NDArray[np.float64]) -> d
     }
 
 
-def op_list_differences(setting: Setting, layers: Layers, angles: NDArray[np.float64], told: Any) -> list[str]:
-    """What is wrong with the file's content: its gates and angles are the design's, to the last bit."""
+def op_list_differences(
+    setting: Setting, layers: Layers, angles: NDArray[np.float64], told: Any, inputs: Array, states: Array
+) -> list[str]:
+    """What is wrong with the file's content: its entries are the design's, and what they are read back as gives the
+    states [examples, 2^n] of inputs [examples, columns]."""
+    wrong = document_differences(FILE, told, op_lists(setting, layers, angles))
+    if wrong:
+        return [f"{each} (by layout.json and weights.safetensors)" for each in wrong]
     try:
         encoder = encoder_from_op_list(told["encoder"], setting.n_qubits)
         gates, values = from_op_list(told["body"], setting.n_qubits)
-    except (InputError, KeyError, TypeError) as error:
-        return [f"{FILE}: {type(error).__name__}: {error}"]
-    wrong = []
-    if encoder != (setting.task.encoder if isinstance(setting.task, Classification) else ()):
-        wrong.append(f"{FILE}: its encoder is not the task's")
-    found = [(name, qubits, values[list(slots)].tolist()) for name, qubits, slots in gates]
-    expected = [
-        (name, qubits, angles[list(slots)].tolist()) for name, qubits, slots in setting.template.gates_of(layers)
-    ]
-    if found != expected:
-        first = next(
-            (n for n, (a, b) in enumerate(zip(found, expected, strict=False)) if a != b), min(len(found), len(expected))
-        )
-        wrong.append(f"{FILE}: op {first} of its body is not gate {first} of the design with its angles")
-    return wrong
+    except InputError as error:
+        return [f"{FILE}: {one_line(error)}"]
+    bound = [(name, qubits, tuple(values[list(slots)])) for name, qubits, slots in gates]
+    start = product_states(inputs, encoder, setting.n_qubits) if encoder else zero_state(setting.n_qubits)[None]
+    fidelity = abs(np.einsum("es,es->e", run_gates(bound, start).conj(), states)) ** 2
+    if not np.all(abs(fidelity - 1) <= TOLERANCE):
+        return [f"{FILE}: its state has fidelity {fidelity.min():.12f} with the one of weights.safetensors, expected 1"]
+    return []

@@ -6,7 +6,6 @@ on the physical qubits where routing leaves the logical ones.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ except ImportError as error:
     raise missing_extra("qiskit", "quantum") from error
 
 from coevo.errors import InputError
-from coevo.spaces.quantumnas.export.formats import FORMAT, read_circuit, write_circuit, write_json
+from coevo.spaces.quantumnas.export.documents import FORMAT, one_line, read_json, write_json
+from coevo.spaces.quantumnas.export.formats import read_circuit, write_circuit
 from coevo.spaces.quantumnas.setting import Task
 from coevo.spaces.quantumnas.tasks.task import Classification
 
@@ -50,10 +50,15 @@ def write_pubs(folder: Path, estimator: QuantumCircuit, task: Task, inputs: NDAr
     """estimator.qpy and pubs.json. `estimator` is the mapped circuit without measurement, with its Qiskit layout;
     `inputs` are the examples' [examples, columns], None for a ground state."""
     write_circuit(folder / ESTIMATOR_CIRCUIT, estimator)
+    write_json(folder / FILE, pubs_document(estimator, task, inputs))
+
+
+def pubs_document(estimator: QuantumCircuit, task: Task, inputs: NDArray[np.float64] | None) -> dict[str, Any]:
+    """The content of pubs.json."""
     names = [parameter.name for parameter in estimator.parameters]
     columns = [int(name[2:-1]) for name in names]
     observables = [operator.apply_layout(estimator.layout) for operator in readout_operators(task)]
-    content = {
+    return {
         "format": FORMAT,
         "meaning": _MEANING,
         "parameters": names,
@@ -65,7 +70,6 @@ def write_pubs(folder: Path, estimator: QuantumCircuit, task: Task, inputs: NDAr
             "observables": [_terms(operator) for operator in observables],
         },
     }
-    write_json(folder / FILE, content)
 
 
 def read_pubs(
@@ -79,7 +83,7 @@ def read_pubs(
     """
     folder = Path(folder)
     try:
-        told = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        told = read_json(folder / FILE)
         sampler, estimator = read_circuit(folder / SAMPLER_CIRCUIT), read_circuit(folder / ESTIMATOR_CIRCUIT)
         values = np.array(told["values"], dtype=np.float64)
         names = tuple(told["parameters"])
@@ -98,7 +102,7 @@ def read_pubs(
             [EstimatorPub.coerce((estimator, observables, each, precision))],
         )
     except Exception as error:  # qiskit's containers raise errors of many kinds
-        raise InputError(f"{folder / FILE} holds no PUBs: {type(error).__name__}: {error}") from error
+        raise InputError(f"{folder / FILE} holds no PUBs: {one_line(error)}") from error
 
 
 def _terms(operator: SparsePauliOp) -> list[list[Any]]:

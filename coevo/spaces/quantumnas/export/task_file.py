@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from coevo.errors import InputError
-from coevo.spaces.quantumnas.export.formats import FORMAT
+from coevo.spaces.quantumnas.export.documents import FORMAT, one_line, read_json
 from coevo.spaces.quantumnas.setting import Task
 from coevo.spaces.quantumnas.tasks.hamiltonian import PauliSum
 from coevo.spaces.quantumnas.tasks.task import Classification, GroundState, no_data
+
+FILE = "task.json"
 
 
 def task_document(task: Task) -> dict[str, Any]:
@@ -50,3 +53,12 @@ def task_of_document(told: Mapping[str, Any]) -> Task:
     encoder = tuple((str(gate), int(qubit), int(column)) for gate, qubit, column in told["encoder"])
     classes = tuple(str(name) for name in told["classes"])
     return Classification(str(told["name"]), len(head), classes, encoder, head, no_data, no_data)
+
+
+def read_task(folder: Path) -> Task:
+    """InputError that names the file and what is wrong in it."""
+    told = read_json(folder / FILE)
+    try:
+        return task_of_document(told)
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{FILE} describes no task: {one_line(error)}") from error

@@ -2,103 +2,136 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
-from coevo.errors import InputError
+from coevo.errors import CoevoError, InputError
 from coevo.kernels.statevector import product_states, run_gates, zero_state
-from coevo.spaces.quantumnas.export.compare import TOLERANCE, differences
-from coevo.spaces.quantumnas.export.formats import read_circuit, read_json, read_weights
+from coevo.search.design import Design
+from coevo.search.space import Space
+from coevo.spaces.quantumnas.ansatz.design import CoDesign
+from coevo.spaces.quantumnas.export.compare import differences
+from coevo.spaces.quantumnas.export.documents import TOLERANCE, document_differences, one_line, read_json
+from coevo.spaces.quantumnas.export.examples_file import FILE as EXAMPLES
+from coevo.spaces.quantumnas.export.examples_file import ExamplesFile, examples_document, read_examples
+from coevo.spaces.quantumnas.export.formats import read_circuit, read_weights
+from coevo.spaces.quantumnas.export.layout_file import FILE as LAYOUT
+from coevo.spaces.quantumnas.export.layout_file import LayoutFile, layout_document, read_layout
 from coevo.spaces.quantumnas.export.op_lists import FILE as OP_LISTS
 from coevo.spaces.quantumnas.export.op_lists import op_list_differences
 from coevo.spaces.quantumnas.export.outputs import noisy_outputs, outputs_of_states
-from coevo.spaces.quantumnas.export.pubs import read_pubs, readout_operators
+from coevo.spaces.quantumnas.export.pictures import picture_differences
+from coevo.spaces.quantumnas.export.pubs import FILE as PUBS
+from coevo.spaces.quantumnas.export.pubs import pubs_document, read_pubs
+from coevo.spaces.quantumnas.export.task_file import FILE as TASK
 from coevo.spaces.quantumnas.export.task_file import task_document
+from coevo.spaces.quantumnas.mapping.circuits import size_of
 from coevo.spaces.quantumnas.mapping.couplings import open_device
-from coevo.spaces.quantumnas.setting import Setting, Task
+from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.task import Classification, GroundState
 
 SHOWN = 3  # examples on which states are compared; all of them are compared by their noisy outputs
 Array = NDArray[Any]
+Read = TypeVar("Read")
 _OPEN = ("circuit.qpy", "circuit.qasm3", "isa.qpy", "isa.qasm3", "estimator.qpy")
 _BOUND = ("circuit.qasm2", "isa.qasm2")
-_JSON = ("layout.json", "examples.json", "task.json", OP_LISTS)
-_PICTURES = ("drawing.svg", "circuit.txt")
+_WEIGHTS = "weights.safetensors"
 
 
-def verify_folder(setting: Setting, folder: Path) -> list[str]:
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """What the files say."""
+
+    layout: LayoutFile
+    examples: ExamplesFile
+    theta: Array
+    circuits: dict[str, QuantumCircuit]
+    documents: dict[str, Any]
+
+
+def verify_folder(setting: Setting, space: Space[CoDesign], folder: Path) -> list[str]:
     """What is wrong with an exported folder, one sentence a fault; an empty list is good.
 
-    Pictures are looked for alone: `SHA256SUMS`, which the caller of an export writes, tells their tampering.
+    Where the caller of the export has written its files already, the design and the sizes that were measured are
+    compared too.
     """
-    task = setting.task
+    told, wrong = _read(setting, folder)
+    if told is None:
+        return wrong
+    layout, theta, inputs = told.layout, told.theta, told.examples.inputs
     try:
-        layout, told, described, ops = (read_json(folder / name) for name in _JSON)
-        theta = read_weights(folder / "weights.safetensors")
-        layers = tuple(tuple(int(place) for place in places) for places in layout["layers"])
-        initial, final = ([int(qubit) for qubit in layout[name]] for name in ("initial", "final"))
-        example, digest = layout["qasm2_example"], layout["device"]["calibration_sha256"]
-        used = setting.template.used_angles(layers)
-        inputs = np.zeros((1, 0))
-        if isinstance(task, Classification):
-            inputs = np.array([row["x"] for row in told["examples"]], dtype=np.float64)
-            if inputs.ndim != 2 or inputs.shape[1] != task.columns or not 0 <= example < len(inputs):
-                raise ValueError(f"examples.json: expected rows of {task.columns} angles, example {example} among them")
-        noise_free, noisy = (_told(task, told, which) for which in ("noise_free", "noisy"))
-        circuits = {name: read_circuit(folder / name) for name in _OPEN + _BOUND}
-    except (OSError, ValueError, KeyError, TypeError, InputError) as error:
-        return [f"the folder cannot be read: {type(error).__name__}: {error}"]
+        used = setting.template.used_angles(layout.layers)
+    except InputError as error:
+        return [f"{LAYOUT}: {error}"]
     if theta.shape != used.shape:
-        return [f"weights.safetensors: expected theta of shape {used.shape}, got {theta.shape}"]
+        return [f"{_WEIGHTS} holds {len(theta)} angles, and the circuit of {LAYOUT} has {len(used)}"]
+    if len(layout.initial) != setting.n_qubits:
+        return [f"{LAYOUT}: it places {len(layout.initial)} qubits, and the task has {setting.n_qubits}"]
+    example = layout.example
+    if (example is None) != (told.examples.examples is None) or (example or 0) >= len(inputs):
+        return [f"{LAYOUT}: qasm2_example is {example}, and {EXAMPLES} has {len(inputs)}"]
 
     angles = setting.template.with_constants(np.zeros(setting.template.n_angles))
     angles[used] = theta
-    states = _states(setting, layers, angles, inputs)
-    wrong = [f"{name} is missing" for name in _PICTURES if not (folder / name).is_file()]
-    if described != task_document(task):
-        wrong.append(f"task.json: it does not describe the task {task.name}")
-    if not _close(outputs_of_states(task, states), noise_free):
-        wrong.append("examples.json: its noise-free values are not those of weights.safetensors")
-    logical = list(range(setting.n_qubits))
-    bound_to = slice(example, None if example is None else example + 1)
-    for name, circuit in circuits.items():
-        is_logical = name.startswith("circuit")
-        first, last = (logical, logical) if is_logical else (initial, final)
-        weights = theta if is_logical and name in _OPEN else None
-        rows = slice(SHOWN) if name in _OPEN else bound_to
-        wrong += differences(
-            name, circuit, weights, inputs[rows], states[rows], first, last, measured=name != "estimator.qpy"
-        )
-    for name in ("isa.qpy", "estimator.qpy"):
-        kept = circuits[name].layout
-        if (
-            kept is None
-            or kept.initial_index_layout(filter_ancillas=True) != initial
-            or kept.final_index_layout() != final
-        ):
-            wrong.append(f"{name}: its layout is not the one of layout.json")
-    return (
-        wrong
-        or op_list_differences(setting, layers, angles, ops)
-        or _pub_differences(task, folder, inputs)
-        or _noisy_differences(setting, circuits["isa.qpy"], digest, inputs, noisy)
+    states = _states(setting, layout.layers, angles, inputs)
+    wrong += _document_differences(setting, told, states)
+    wrong += op_list_differences(setting, layout.layers, angles, told.documents[OP_LISTS], inputs, states)
+    faults = _circuit_differences(setting, told, states)
+    wrong += faults
+    if not faults:
+        estimator = told.circuits["estimator.qpy"]
+        wrong += _pub_differences(setting, told, estimator, folder)
+        wrong += _noisy_differences(setting, told)
+        placed = CoDesign(layout.initial, layout.layers)
+        wrong += picture_differences(folder, setting, placed, told.circuits["circuit.qpy"])
+        wrong += _measured_differences(told, folder)
+    return wrong + _design_differences(space, layout, folder)
+
+
+def _read(setting: Setting, folder: Path) -> tuple[_Told | None, list[str]]:
+    """All files, or the sentences of those that cannot be read."""
+    wrong: list[str] = []
+
+    def take(read: Callable[[], Read]) -> Read:
+        try:
+            return read()
+        except InputError as error:
+            wrong.append(str(error))
+            return None  # type: ignore[return-value]  # unused: there is something wrong
+
+    told = _Told(
+        take(lambda: read_layout(folder)),
+        take(lambda: read_examples(folder, setting.task)),
+        take(lambda: read_weights(folder / _WEIGHTS)),
+        {name: take(lambda name=name: read_circuit(folder / name)) for name in _OPEN + _BOUND},  # type: ignore[misc]
+        {name: take(lambda name=name: read_json(folder / name)) for name in (TASK, PUBS, OP_LISTS)},  # type: ignore[misc]
     )
+    return (None if wrong else told), wrong
 
 
-def _told(task: Task, told: dict[str, Any], which: str) -> Array:
-    """Logits [examples, classes] or the energy [1] that examples.json states."""
-    if isinstance(task, GroundState):
-        return np.array([told[f"{which}_energy"]], dtype=np.float64)
-    return np.array([example[f"{which}_logits"] for example in told["examples"]], dtype=np.float64)
-
-
-def _close(found: Array, expected: Array) -> bool:
-    return found.shape == expected.shape and bool(np.abs(found - expected).max() <= TOLERANCE)
+def _document_differences(setting: Setting, told: _Told, states: Array) -> list[str]:
+    """Of what can be said again without any circuit."""
+    layout, examples = told.layout, told.examples
+    option = setting.options.device
+    device = layout.device if layout.option != option else open_device(option).fingerprint()
+    if device.get("calibration_sha256") != layout.device["calibration_sha256"]:
+        device = layout.device  # `_noisy_differences` says so
+    expected = layout_document(layout.initial, layout.final, layout.layers, device, option, layout.example)
+    noise_free = outputs_of_states(setting.task, states)
+    return [
+        *document_differences(TASK, told.documents[TASK], task_document(setting.task)),
+        *document_differences(LAYOUT, layout.document, expected),
+        *document_differences(
+            EXAMPLES, examples.document, examples_document(examples.examples, noise_free, examples.noisy)
+        ),
+    ]
 
 
 def _states(setting: Setting, layers: Any, angles: Array, inputs: Array) -> Array:
@@ -110,44 +143,80 @@ def _states(setting: Setting, layers: Any, angles: Array, inputs: Array) -> Arra
     return run_gates(gates, product_states(inputs, task.encoder, task.n_qubits))
 
 
-def _pub_differences(task: Task, folder: Path, inputs: Array) -> list[str]:
-    """pubs.json against the layout, the task and the examples; its circuits are compared on their own."""
-    try:
-        (sampler_pub,), (estimator_pub,) = read_pubs(folder)
-    except InputError as error:
-        return [str(error)]
+def _circuit_differences(setting: Setting, told: _Told, states: Array) -> list[str]:
+    layout, inputs = told.layout, told.examples.inputs
+    logical = tuple(range(setting.n_qubits))
+    bound_to = slice(layout.example, None if layout.example is None else layout.example + 1)
     wrong = []
-    across: tuple[int, ...]
-    for kind, pub, across in (("sampler", sampler_pub, ()), ("estimator", estimator_pub, (1,))):
-        names = [parameter.name for parameter in pub.circuit.parameters]
-        if names:
-            values = pub.parameter_values.as_array(names)
-            rows = inputs[:, [int(name[2:-1]) for name in names]].reshape(len(inputs), *across, -1)
-            if not _close(values, rows):
-                wrong.append(f"pubs.json: the parameter values of the {kind} PUB are not the inputs of examples.json")
-    found = estimator_pub.observables.ravel().tolist()
-    expected = [
-        dict(operator.apply_layout(estimator_pub.circuit.layout).to_list()) for operator in readout_operators(task)
-    ]
-    if len(found) != len(expected) or not all(map(_same_terms, found, expected)):
-        wrong.append("pubs.json: the estimator PUB's observables are not the task's on the layout")
+    for name, circuit in told.circuits.items():
+        is_logical = name.startswith("circuit")
+        first, last = (logical, logical) if is_logical else (layout.initial, layout.final)
+        weights = told.theta if is_logical and name in _OPEN else None
+        rows = slice(SHOWN) if name in _OPEN else bound_to
+        wrong += differences(
+            name, circuit, weights, inputs[rows], states[rows], first, last, measured=name != "estimator.qpy"
+        )
+    for name in ("isa.qpy", "estimator.qpy"):
+        kept = told.circuits[name].layout
+        found = None if kept is None else (kept.initial_index_layout(filter_ancillas=True), kept.final_index_layout())
+        if found != (list(layout.initial), list(layout.final)):
+            wrong.append(f"{name}: its layout is not the one of {LAYOUT}")
     return wrong
 
 
-def _same_terms(found: Mapping[str, float], expected: Mapping[str, complex]) -> bool:
-    return all(abs(found.get(label, 0.0) - expected.get(label, 0.0)) <= TOLERANCE for label in {*found, *expected})
+def _pub_differences(setting: Setting, told: _Told, estimator: QuantumCircuit, folder: Path) -> list[str]:
+    """pubs.json against the layout, the task and the examples; then it is read as a user reads it."""
+    inputs = told.examples.inputs if isinstance(setting.task, Classification) else None
+    wrong = document_differences(PUBS, told.documents[PUBS], pubs_document(estimator, setting.task, inputs))
+    try:
+        read_pubs(folder)
+    except InputError as error:
+        wrong.append(str(error))
+    return wrong
 
 
-def _noisy_differences(setting: Setting, isa: QuantumCircuit, digest: str, inputs: Array, told: Array) -> list[str]:
+def _noisy_differences(setting: Setting, told: _Told) -> list[str]:
     """Recomputes what isa.qpy gives under noise, for every example."""
     device = open_device(setting.options.device)
-    if device.fingerprint()["calibration_sha256"] != digest:
-        return [f"the calibration of {device.name} differs from the exported one, so noise was not compared"]
+    if device.fingerprint()["calibration_sha256"] != told.layout.device["calibration_sha256"]:
+        return [f"{LAYOUT}: the calibration of {device.name} is another one here, so noise was not compared"]
     try:
-        found = noisy_outputs(setting.task, isa, device, inputs)
+        found = noisy_outputs(setting.task, told.circuits["isa.qpy"], device, told.examples.inputs)
     except InputError as error:
         return [f"isa.qpy: {error}"]
-    if _close(found, told):
+    difference = float(np.abs(found - told.examples.noisy).max())
+    if difference <= TOLERANCE:
         return []
-    difference = float(np.abs(found - told).max())
-    return [f"examples.json: isa.qpy gives noisy values {difference:.1e} away"]
+    return [f"{EXAMPLES}: isa.qpy gives noisy values {difference:.1e} away"]
+
+
+def _design_differences(space: Space[CoDesign], layout: LayoutFile, folder: Path) -> list[str]:
+    """design.json, which the caller of an export writes, against layout.json."""
+    if not (folder / "design.json").is_file():
+        return []
+    try:
+        design = space.build(Design.from_json(json.loads((folder / "design.json").read_text(encoding="utf-8"))))
+    except (OSError, ValueError, CoevoError) as error:
+        return [f"design.json cannot be read: {one_line(error)}"]
+    if design.layers != layout.layers or design.layout not in (None, layout.initial):
+        return [f"{LAYOUT}: it is not the layout of the design in design.json"]
+    return []
+
+
+def _measured_differences(told: _Told, folder: Path) -> list[str]:
+    """measurements.json, which the caller of an export writes: what the files themselves say again."""
+    if not (folder / "measurements.json").is_file():
+        return []
+    try:
+        measured = read_json(folder / "measurements.json").get("export")
+    except InputError as error:
+        return [str(error)]
+    two_qubit_gates, depth = size_of(told.circuits["isa.qpy"])
+    known = {"two_qubit_gates": two_qubit_gates, "depth": depth, "parameters": len(told.theta)}
+    if told.examples.examples is None:
+        known |= {"noise_free_energy": told.examples.noise_free[0], "noisy_energy": told.examples.noisy[0]}
+    for name, value in known.items():
+        found = measured.get(name) if isinstance(measured, dict) else None
+        if not isinstance(found, int | float) or not abs(found - value) <= TOLERANCE:
+            return [f"measurements.json: {name} is {found!r}, and the circuit has {value:g}"]
+    return []

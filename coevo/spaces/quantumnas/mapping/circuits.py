@@ -112,6 +112,17 @@ class Mapped:
         return circuit
 
 
+def size_of(whole: QuantumCircuit) -> tuple[int, int]:
+    """(two-qubit gates, depth) of the body of `Mapped.whole`, as `Mapped` counts them."""
+    barrier = next(place for place, instruction in enumerate(whole.data) if instruction.name == "barrier")
+    body = whole.copy_empty_like()
+    for instruction in whole.data[barrier + 1 :]:
+        if instruction.name != "measure":
+            body.append(instruction)
+    mapped = Mapped(body, body, (), ())
+    return mapped.two_qubit_gates, mapped.depth
+
+
 class Mapper:
     """Maps bodies to a device with Qiskit's transpiler, one cached pass manager a layout.
 

@@ -1,0 +1,79 @@
+"""examples.json: what an exported circuit must give, for `verify` and for whoever rebuilds it elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coevo.errors import InputError
+from coevo.spaces.quantumnas.export.documents import FORMAT, entry, read_json, real_array
+from coevo.spaces.quantumnas.setting import Task
+from coevo.spaces.quantumnas.tasks.task import Classification, Examples
+
+FILE = "examples.json"
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ExamplesFile:
+    """`examples` is None for a ground state. `noise_free` and `noisy` are logits [examples, classes], or the energy
+    [1]. `document` is the file as it stands."""
+
+    examples: Examples | None
+    noise_free: Real
+    noisy: Real
+    document: dict[str, Any]
+
+    @property
+    def inputs(self) -> Real:
+        """[examples, columns] in radians; one row without columns for a ground state."""
+        return np.zeros((1, 0)) if self.examples is None else self.examples.inputs
+
+
+def examples_document(examples: Examples | None, noise_free: Real, noisy: Real) -> dict[str, Any]:
+    """The file's content; the values as `ExamplesFile` has them."""
+    if examples is None:
+        return {
+            "format": FORMAT,
+            "meaning": "energies with infinitely many shots, in the Hamiltonian's unit",
+            "noise_free_energy": float(noise_free[0]),
+            "noisy_energy": float(noisy[0]),
+        }
+    rows = [
+        {"x": x.tolist(), "label": int(label), "noise_free_logits": free.tolist(), "noisy_logits": real.tolist()}
+        for x, label, free, real in zip(examples.inputs, examples.labels, noise_free, noisy, strict=True)
+    ]
+    meaning = "x: the encoder's angles in radians; logits: <Z> with infinitely many shots, through the head"
+    return {"format": FORMAT, "meaning": meaning, "examples": rows}
+
+
+def read_examples(folder: Path, task: Task) -> ExamplesFile:
+    """InputError that names the file and what is wrong in it."""
+    told = read_json(folder / FILE)
+    if not isinstance(task, Classification):
+        free, noisy = (
+            real_array([entry(told, f"{which}_energy", FILE)], (1,), f"{FILE}: {which}_energy")
+            for which in ("noise_free", "noisy")
+        )
+        return ExamplesFile(None, free, noisy, told)
+    rows = entry(told, "examples", FILE)
+    if not isinstance(rows, list) or not rows:
+        raise InputError(f"{FILE}: expected `examples` as a list of one or more")
+    columns: dict[str, list[Any]] = {
+        key: [entry(row, key, f"{FILE}: examples[{n}]") for n, row in enumerate(rows)]
+        for key in ("x", "label", "noise_free_logits", "noisy_logits")
+    }
+    classes = len(task.classes)
+    for n, label in enumerate(columns["label"]):
+        if type(label) is not int or not 0 <= label < classes:
+            raise InputError(f"{FILE}: examples[{n}].label is {label!r}; expected 0 to {classes - 1}")
+    inputs, noise_free, noisy = (
+        real_array(columns[key], (len(rows), width), f"{FILE}: {key} of the examples")
+        for key, width in (("x", task.columns), ("noise_free_logits", classes), ("noisy_logits", classes))
+    )
+    examples = Examples(inputs, np.array(columns["label"], dtype=np.int64))
+    return ExamplesFile(examples, noise_free, noisy, told)

@@ -94,7 +94,7 @@ def _difference(told: Any, expected: Any, place: str) -> str | None:
 
 def _equal(told: Any, expected: Any) -> bool:
     if type(expected) is float and type(told) in (int, float):
-        return abs(told - expected) <= TOLERANCE
+        return bool(abs(told - expected) <= TOLERANCE)
     return type(told) is type(expected) and bool(told == expected)
 
 

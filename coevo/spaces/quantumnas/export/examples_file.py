@@ -15,7 +15,7 @@ from coevo.spaces.quantumnas.setting import Task
 from coevo.spaces.quantumnas.tasks.task import Classification, Examples
 
 FILE = "examples.json"
-Real = NDArray[np.float64]
+Real = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,9 +54,9 @@ def op_list_differences(
         gates, values = from_op_list(told["body"], setting.n_qubits)
     except InputError as error:
         return [f"{FILE}: {one_line(error)}"]
-    bound = [(name, qubits, tuple(values[list(slots)])) for name, qubits, slots in gates]
+    bound = [(name, tuple(qubits), tuple(values[list(slots)].tolist())) for name, qubits, slots in gates]
     start = product_states(inputs, encoder, setting.n_qubits) if encoder else zero_state(setting.n_qubits)[None]
-    fidelity = abs(np.einsum("es,es->e", run_gates(bound, start).conj(), states)) ** 2
+    fidelity = abs((run_gates(bound, start).conj() * states).sum(axis=1)) ** 2
     if not np.all(abs(fidelity - 1) <= TOLERANCE):
         return [f"{FILE}: its state has fidelity {fidelity.min():.12f} with the one of weights.safetensors, expected 1"]
     return []

@@ -46,14 +46,14 @@ def readout_operators(task: Task) -> list[SparsePauliOp]:
     return [task.hamiltonian.to_sparse_pauli_op()]
 
 
-def write_pubs(folder: Path, estimator: QuantumCircuit, task: Task, inputs: NDArray[np.float64] | None) -> None:
+def write_pubs(folder: Path, estimator: QuantumCircuit, task: Task, inputs: NDArray[np.floating[Any]] | None) -> None:
     """estimator.qpy and pubs.json. `estimator` is the mapped circuit without measurement, with its Qiskit layout;
     `inputs` are the examples' [examples, columns], None for a ground state."""
     write_circuit(folder / ESTIMATOR_CIRCUIT, estimator)
     write_json(folder / FILE, pubs_document(estimator, task, inputs))
 
 
-def pubs_document(estimator: QuantumCircuit, task: Task, inputs: NDArray[np.float64] | None) -> dict[str, Any]:
+def pubs_document(estimator: QuantumCircuit, task: Task, inputs: NDArray[np.floating[Any]] | None) -> dict[str, Any]:
     """The content of pubs.json."""
     names = [parameter.name for parameter in estimator.parameters]
     columns = [int(name[2:-1]) for name in names]

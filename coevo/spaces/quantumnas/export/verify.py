@@ -56,7 +56,7 @@ class _Told:
     documents: dict[str, Any]
 
 
-def verify_folder(setting: Setting, space: Space[CoDesign], folder: Path) -> list[str]:
+def verify_folder(setting: Setting, space: Space, folder: Path) -> list[str]:
     """What is wrong with an exported folder, one sentence a fault; an empty list is good.
 
     Where the caller of the export has written its files already, the design and the sizes that were measured are
@@ -190,7 +190,7 @@ def _noisy_differences(setting: Setting, told: _Told) -> list[str]:
     return [f"{EXAMPLES}: isa.qpy gives noisy values {difference:.1e} away"]
 
 
-def _design_differences(space: Space[CoDesign], layout: LayoutFile, folder: Path) -> list[str]:
+def _design_differences(space: Space, layout: LayoutFile, folder: Path) -> list[str]:
     """design.json, which the caller of an export writes, against layout.json."""
     if not (folder / "design.json").is_file():
         return []

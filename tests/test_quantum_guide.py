@@ -6,6 +6,7 @@ Searches are made smaller than the page has them, and run in this process; all e
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def test_every_block_runs_in_order(tmp_path, monkeypatch, capsys):
         if kind == "toml":
             Path(named(text)).write_text(text, encoding="utf-8")
         elif kind == "python":
-            exec(compile(text, named(text), "exec"), {"__name__": "__main__"})
+            Path(named(text)).write_text(text, encoding="utf-8")
+            runpy.run_path(named(text), run_name="__main__")
         else:
             assert kind == "sh", kind
             for line in text.splitlines():

@@ -82,6 +82,13 @@ def dropped(name, places=None):
     return change
 
 
+def renamed(name, other):
+    def change(content):
+        content["instructions"][other] = content["instructions"].pop(name)
+
+    return change
+
+
 def test_a_run_that_is_whole_does_train(tmp_path):
     """Else the tests below would show nothing."""
     result = run(tmp_path, "supercircuit_steps = 2")
@@ -153,6 +160,7 @@ def test_arrays(arrays, words, tmp_path):
     ("change", "words"),
     [
         (dropped("cx"), ("the device has no two-qubit gate", "the task needs 4 connected qubits")),
+        (renamed("cx", "swap"), ("lacks a gate", "make up no CX on the coupling (0, 1)")),
         (dropped("sx"), ("lacks a gate", "do not make up every rotation of qubit 0")),
         (dropped("rz"), ("lacks a gate", "do not make up every rotation of qubit 0")),
         (dropped("sx", [[3]]), ("lacks a gate", "every rotation of qubit 3", "option 'qubits'")),

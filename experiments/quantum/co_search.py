@@ -12,8 +12,8 @@ scratch alike and mapped at level 3, and the one that is best under noise on val
     circuit_qiskit  the circuit searched while Qiskit chooses every layout at level 3
     random          circuit and layout by random search
     native          circuit and layout of U3 and CZ on the device's own couplings, with a SuperCircuit of its own
-    elivagar        the best of 200 candidates of these gates by Elivagar's ranking, which trains nothing, no SuperCircuit
-                    either; a candidate costs it three to four times the CPU time of a judgement of the searches
+    elivagar        the best of 200 candidates of these gates by Elivagar's ranking, which trains nothing, not even a
+                    SuperCircuit; a candidate costs it three to four times the CPU time of a judgement
     human_depth     1 to 8 full blocks on Qiskit's own layout: a human who tries every depth, no search at all
 
     python experiments/quantum/co_search.py --seeds 10 --out experiments/results/co_search.json

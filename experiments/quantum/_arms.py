@@ -58,11 +58,17 @@ def parser(description: str | None, trials: int | None = None) -> argparse.Argum
 
 def over_seeds(one_seed: Callable[..., dict[str, Any]], arguments: argparse.Namespace, *more: Any) -> list[Any]:
     """[one_seed(seed, *more), ...], several at once in processes of their own."""
-    seeds = range(arguments.seeds)
+    return over_cases(one_seed, arguments, [(seed, *more) for seed in range(arguments.seeds)])
+
+
+def over_cases(
+    one_case: Callable[..., dict[str, Any]], arguments: argparse.Namespace, cases: Sequence[tuple[Any, ...]]
+) -> list[Any]:
+    """[one_case(*case), ...], several at once in processes of their own."""
     if arguments.processes == 1:
-        return [one_seed(seed, *more) for seed in seeds]
+        return [one_case(*case) for case in cases]
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
-        return [task.result() for task in [pool.submit(one_seed, seed, *more) for seed in seeds]]
+        return [task.result() for task in [pool.submit(one_case, *case) for case in cases]]
 
 
 def supercircuit(setting: Setting, seed: int, folder: Path) -> Path:
@@ -117,7 +123,7 @@ def search(
         designs: dict[Any, CoDesign] = {}
         for trial in judged:
             design = made.space.build(trial.design)
-            designs.setdefault(design if setting.options.layers else design.layers, design)
+            designs.setdefault(design if setting.options.layers is not None else design.layers, design)
             if len(designs) == FINALISTS:
                 break
         best = dict(judged[0].outcome.metrics)
@@ -154,12 +160,13 @@ class Finisher:
     def choose(self, designs: Sequence[CoDesign], moved: bool = False) -> dict[str, Any]:
         """The best of all designs, restarts and transpiler seeds on validation: score, design, angles, circuit and its
         mapper. `moved` takes each mapped circuit to where VF2PostLayout wants it."""
-        return max((self._best(design, moved) for design in designs), key=lambda found: found["score"])
+        return max((self.best(design, moved=moved) for design in designs), key=lambda found: found["score"])
 
-    def _best(self, design: CoDesign, moved: bool) -> dict[str, Any]:
+    def best(self, design: CoDesign, trained: Array | None = None, moved: bool = False) -> dict[str, Any]:
+        """As `choose`, of one design; with angles [trainings, n_angles] of another training where they are given."""
         tried = []
         with one_thread():
-            for angles in self.angles(design):
+            for angles in self.angles(design) if trained is None else trained:
                 for scorer in self.scorers:
                     mapped = scorer.map(design, angles)
                     if moved:

@@ -11,13 +11,16 @@ from coevo.cost_models.circuit_noise import noisy_pauli_sums, read_program
 from coevo.errors import CorruptRun, InputError
 from coevo.kernels.statevector import run_gates, zero_state
 from coevo.search.canonical import stream
-from coevo.spaces.quantumnas import CoDesign, Options
+from coevo.search.problem import WorkContext
+from coevo.spaces.quantumnas import CoDesign, Options, load
 from coevo.spaces.quantumnas.ansatz.chemistry import hartree_fock
 from coevo.spaces.quantumnas.ansatz.gate_sets import GATE_SETS
 from coevo.spaces.quantumnas.ansatz.space import make_space
 from coevo.spaces.quantumnas.ansatz.template import Template
+from coevo.spaces.quantumnas.definition import problem_of
 from coevo.spaces.quantumnas.export.drawing import draw
 from coevo.spaces.quantumnas.export.settle import scorer_of, train_restarts
+from coevo.spaces.quantumnas.mapping.couplings import coupling_of
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.catalogue import task_of
 from coevo.spaces.quantumnas.tasks.molecule import read_molecule
@@ -26,6 +29,7 @@ from coevo.spaces.quantumnas.training.noise_aware import NoisyObjective
 from coevo.spaces.quantumnas.training.objectives import Objective
 from coevo.spaces.quantumnas.training.pruning import prune
 from coevo.spaces.quantumnas.training.supercircuit import load_supercircuit, train_supercircuit
+from coevo.testing import check_space
 
 JAKARTA = {"device": "FakeJakartaV2", "start": "hartree_fock", "max_blocks": 2}
 
@@ -58,7 +62,11 @@ def test_every_design_keeps_the_start_and_nothing_else_changes(lih):
     """A template from a start has the gates of one without, behind the X of its flipped qubits."""
     plain = Setting.make(Options(data="lih", **JAKARTA | {"start": None}))
     space = make_space(lih.template, lih.coupling)
-    assert space.id == make_space(plain.template, plain.coupling).id
+    assert (space.id, make_space(plain.template, plain.coupling).id) == (
+        "quantumnas/u3cu3-start/v1",
+        "quantumnas/u3cu3/v1",
+    )
+    check_space(space, samples=25)
     flips = [("x", (0,), ()), ("x", (1,), ())]
     for number in range(20):
         design = space.build(space.sample(stream(1, "start", number)))
@@ -67,6 +75,22 @@ def test_every_design_keeps_the_start_and_nothing_else_changes(lih):
     genes = [[choices[-1] for choices in lih.template.gene_choices]]
     assert lih.template.actives_of_genes(genes).all()
     assert draw(lih, design).count(">X</text>") == 2
+
+
+def test_the_bare_start_is_a_design_that_can_be_trained_exported_and_read_back(tmp_path):
+    """Without a block there is nothing to train, prune or draw but the start; without a start a block is needed."""
+    refined = {"scratch_steps": 2, "scratch_restarts": 1, "prune_ratios": (0.5, 1.0), "prune_steps": 2}
+    options = Options(data="h2", start="hartree_fock", noise_aware_steps=2, **refined)
+    made = problem_of(Setting.make(options))
+    designs = [made.space.sample(stream(1, "bare", number)) for number in range(40)]
+    bare = next(design for design in designs if not made.space.build(design).layers)
+    measured = made.export(bare, WorkContext(tmp_path, 0))
+    assert measured["parameters"] == measured["two_qubit_gates"] == 0
+    assert measured["noise_free_energy"] == pytest.approx(read_molecule("h2").energies["hartree_fock"], abs=1e-9)
+    assert made.verify(tmp_path) == []
+    assert len(load(tmp_path).theta) == 0
+    plain = make_space(Setting.make(Options(data="h2")).template, coupling_of("FakeQuitoV2"))
+    assert all(plain.build(plain.sample(stream(1, "bare", number))).layers for number in range(40))
 
 
 def test_the_mapped_circuit_has_the_noise_of_the_hartree_fock_circuit(lih):

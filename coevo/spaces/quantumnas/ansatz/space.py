@@ -35,6 +35,7 @@ def make_space(
         fixed_layout: search circuits alone, on these physical qubits; "qiskit" lets the transpiler choose.
         fixed_layers: search mappings alone, of this circuit.
 
+    A circuit has 1 block or more, or 0 or more where the template has flipped qubits.
     A layout is an order over physical qubits. Layers that are not used are not asked about, so equal circuits are
     equal designs. InputError where the qubits cannot hold the circuit.
     """
@@ -75,10 +76,12 @@ def make_space(
         layout = ask_layout(pick)
         if fixed_layers is not None:
             return CoDesign(layout, fixed_layers)
-        blocks = pick.integer("blocks", 1, template.max_blocks)
+        # Behind a start of its own a circuit without blocks is a design: under noise it may be the best one.
+        blocks = pick.integer("blocks", 0 if template.flipped else 1, template.max_blocks)
         return CoDesign(layout, tuple(ask_layer(pick, entry, layout) for entry in template.used_layers(blocks)))
 
     suffix = "" if template.widths == "front" else f"-{template.widths}"
+    suffix += "-start" if template.flipped else ""
     check = None if fixed_layout is not None else _layout_check(template, coupling)
     return Space(f"quantumnas/{gate_set.name}{suffix}/v1", build, check)
 

@@ -141,7 +141,8 @@ class Finisher:
         self.seed = seed
         task = setting.task
         self._data = task.read_training() if isinstance(task, Classification) else (None, None)
-        self.objective = Objective(task, setting.template, self._data[0])
+        self.training = self._data[0]
+        self.objective = Objective(task, setting.template, self.training)
         self.scorers = [
             scorer_of(
                 dataclasses.replace(setting, options=changed(setting.options, transpiler_seed=s)), self._data[1], level

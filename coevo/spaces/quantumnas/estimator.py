@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,7 +38,7 @@ from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.arrays import classification_from_arrays
 from coevo.spaces.quantumnas.tasks.catalogue import GIVEN
 from coevo.spaces.quantumnas.tasks.scaling import AngleScaler
-from coevo.spaces.quantumnas.tasks.task import Classification, Examples
+from coevo.spaces.quantumnas.tasks.task import Classification, Held
 from coevo.spaces.quantumnas.training.objectives import log_softmax
 from coevo.spaces.quantumnas.training.threads import one_thread
 
@@ -232,8 +232,9 @@ class QuantumNASClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             validation=validation,
             test=0,
         )
-        read = _Held(*task.read_training())  # once: scaled examples travel to workers, not raw rows
-        return replace(task, classes=tuple(map(str, classes.tolist())), read_training=read), scaler
+        read = Held(task.read_training())  # once: scaled examples travel to workers, not raw rows
+        names = tuple(map(str, classes.tolist()))
+        return replace(task, classes=names, read_training=read, read_scaler=Held(scaler)), scaler
 
     def _search(self, setting: Setting) -> tuple[FittedCircuit, list[Any], list[Any], dict[str, Any]]:
         workers = _workers(self.n_jobs)
@@ -271,17 +272,6 @@ class QuantumNASClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             "rows": {"columns": int(self.n_features_in_), "validation_fraction": float(self.validation_fraction)},
             "exported_with": {"packages": packages()},
         }
-
-
-@dataclass(frozen=True, eq=False)
-class _Held:
-    """A reader of examples in memory, which can travel to workers."""
-
-    training: Examples
-    validation: Examples
-
-    def __call__(self) -> tuple[Examples, Examples]:
-        return self.training, self.validation
 
 
 class _Speaker:

@@ -22,8 +22,8 @@ from sklearn.utils.estimator_checks import check_dataframe_column_names_consiste
 from coevo.errors import InputError
 from coevo.search.verify import verify_export
 from coevo.spaces.quantumnas import Options, QuantumNASClassifier, load
+from coevo.spaces.quantumnas.definition import problem_of
 from coevo.spaces.quantumnas.estimator import DATA_OPTIONS, OWN_OPTIONS
-from coevo.spaces.quantumnas.export.verify import verify_folder
 from coevo.spaces.quantumnas.setting import Setting
 
 SMALL = {
@@ -117,7 +117,8 @@ def folder(fitted, tmp_path_factory):
 
 def test_an_export_gives_the_same_predictions(fitted, folder, digits):
     opened, rows = load(folder), digits[1]
-    angles = fitted.scaler_.angles(rows)
+    angles = opened.scaler.angles(rows)
+    np.testing.assert_array_equal(angles, fitted.scaler_.angles(rows))
     logits = opened.noisy_outputs(angles)
     np.testing.assert_allclose(logits[:, 1] - logits[:, 0], fitted.decision_function(rows), atol=1e-10)
     assert [opened.task.classes[place] for place in logits.argmax(axis=1)] == fitted.predict(rows).tolist()
@@ -143,7 +144,7 @@ def test_an_export_is_whole_and_says_where_it_comes_from(fitted, folder, digits)
     described = json.loads((folder / "design.json").read_text())
     assert described["options"]["data"] == "arrays"
     setting = Setting.make(Options(**described["options"]), load(folder).task)
-    assert verify_folder(setting, folder) == []
+    assert problem_of(setting).verify(folder) == []
     with pytest.raises(ValueError, match="is not empty"):
         fitted.export(folder)
     kept = bytes(ForkingPickler.dumps(fitted))

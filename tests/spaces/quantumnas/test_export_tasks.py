@@ -197,3 +197,41 @@ def test_wrong_arguments_are_refused(exported, tmp_path):
         load(tmp_path)
     with pytest.raises(InputError, match=r"pubs\.json holds no PUBs"):
         read_pubs(tmp_path)
+
+
+@pytest.mark.parametrize("columns", [1, 3, 20])
+def test_arrays_are_exported_with_their_scaler(columns, tmp_path):
+    """Fewer columns than qubits, which are encoded several times, and more than four a qubit."""
+    rng = np.random.default_rng(columns)
+    rows, labels = rng.normal(size=(80, columns)), rng.integers(0, 4, 80)
+    data, folder = tmp_path / "own.npz", tmp_path / "home"
+    np.savez(data, X=rows, y=labels)
+    folder.mkdir()
+    sizes = {**TINY, "train_examples": 40, "validation_examples": 20}
+    setting = Setting.make(Options(**{**sizes, "data": str(data)}))
+    problem = problem_of(setting)
+    problem.export(problem.space.sample(stream(3, "export", 0)), WorkContext(folder, 0))
+    assert problem.verify(folder) == []
+    home = load(folder)
+    angles = home.scaler.angles(rows)
+    np.testing.assert_array_equal(angles, setting.task.read_scaler().angles(rows))
+    assert np.abs(home.examples.inputs[:, None] - angles).max(axis=-1).min(axis=1).max() < 1e-12
+    assert home.noisy_outputs(angles).shape == (80, 4)
+    assert {qubit for _, qubit, _ in home.task.encoder} == set(range(4))
+
+    told = json.loads((folder / "task.json").read_text())
+    told["scaler"]["steps"][0]["centre"][0] += 0.1
+    (folder / "task.json").write_text(json.dumps(told))
+    assert problem.verify(folder) == [f"task.json: its scaler is not that of the training rows of {data}"]
+    data.unlink()
+    (wrong,) = problem.verify(folder)
+    assert wrong.startswith("task.json: its scaler was not compared: InputError: ") and "own.npz" in wrong
+    told["scaler"]["columns"] += 1
+    (folder / "task.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match="a step of the scaler does not take"):
+        load(folder)
+
+
+def test_images_have_no_scaler(exported):
+    with pytest.raises(InputError, match="has no scaler"):
+        _ = exported.home.scaler

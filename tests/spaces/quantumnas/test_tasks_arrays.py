@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import zipfile
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from coevo.errors import ConfigError, InputError, UnknownName
-from coevo.spaces.quantumnas.tasks.arrays import classification_from_arrays
+from coevo.spaces.quantumnas.tasks.arrays import classification_from_arrays, npz_task
 from coevo.spaces.quantumnas.tasks.catalogue import qubits_of, task_of
 from coevo.spaces.quantumnas.tasks.scaling import AngleScaler, Components, Scaling
 
@@ -276,3 +277,47 @@ def test_options_without_effect(tmp_path):
         task_of("h2", train=10)
     with pytest.raises(InputError, match=r"no file gone\.npz \(option 'data'"):
         task_of("gone.npz")
+
+
+@pytest.mark.parametrize("columns", [1, 5, 30])
+def test_a_scaler_is_written_and_read_exactly(rng, columns):
+    rows = rng.normal(size=(40, columns)) * 10.0 ** rng.integers(-9, 9, columns)
+    for made in (AngleScaler.robust(rows, 8), AngleScaler.min_max(rows, columns)):
+        told = json.loads(json.dumps(made.to_document()))
+        again = AngleScaler.from_document(told)
+        np.testing.assert_array_equal(again.angles(rows), made.angles(rows))
+        assert again.kept == made.kept == made.angles(rows).shape[1]
+        assert again.is_close(made)
+    assert not AngleScaler.robust(rows, 8).is_close(AngleScaler.robust(rows * 1.01, 8))
+    assert not AngleScaler.robust(rows, 8).is_close(AngleScaler.min_max(rows, columns))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda d: d.update(columns=4), "does not take the 4 columns"),
+        (lambda d: d["steps"][1]["mean"].pop(), "does not take the 30 columns"),
+        (lambda d: d["steps"][2]["spread"].append(1.0), "does not take the 8 columns"),
+        (lambda d: d["steps"][0].update(step="whitening"), "a step 'whitening'"),
+        (lambda d: d["steps"][1].update(directions=[1.0] * 30), "has 1 dimensions, expected 2"),
+        (lambda d: d["steps"][0]["centre"].__setitem__(3, float("nan")), "not finite"),
+        (lambda d: d.update(factor_rad=float("inf")), "factor is inf"),
+    ],
+)
+def test_scalers_that_are_none(rng, change, says):
+    told = AngleScaler.robust(rng.normal(size=(40, 30)), 8).to_document()
+    change(told)
+    with pytest.raises(InputError, match=says):
+        AngleScaler.from_document(told)
+
+
+def test_a_task_s_scaler_is_the_one_of_its_angles(rng, tmp_path):
+    X, y = blobs(rng, columns=30)
+    np.savez(tmp_path / "own.npz", X=X, y=y)
+    task, scaler = classification_from_arrays(X, y)
+    for each in (task, task.without_data(), npz_task(tmp_path / "own.npz", 1, (None, None, None))):
+        np.testing.assert_array_equal(each.read_scaler().angles(X), scaler.angles(X))
+    for part in task.read_training():
+        assert np.abs(part.inputs[:, None] - scaler.angles(X)).max(axis=-1).min(axis=1).max() < 1e-12
+    with pytest.raises(InputError, match="without its data"):
+        task.without_data().read_training()

@@ -8,7 +8,7 @@ Besides what the caller adds, the folder holds
     torchquantum.json            encoder and body as torchquantum's op lists
     layout.json                  where each logical qubit starts, where routing leaves it, and what was mapped how
     weights.safetensors          theta, float64 [angles of the design], in the order of its gates
-    task.json                    encoder and head, or the Hamiltonian: what the readout means
+    task.json                    scaler, encoder and head, or the Hamiltonian: what inputs and readout mean
     examples.json                some validation examples with the logits they must give, or the energies, noise-free
                                  and noisy
     drawing.svg, circuit.txt     for the eye: ours, and Qiskit's text drawing of circuit.qpy

@@ -29,6 +29,7 @@ from coevo.spaces.quantumnas.export.pubs import PRECISION, SHOTS, read_pubs, rea
 from coevo.spaces.quantumnas.export.task_file import read_task
 from coevo.spaces.quantumnas.mapping.couplings import open_device
 from coevo.spaces.quantumnas.setting import Task
+from coevo.spaces.quantumnas.tasks.scaling import AngleScaler
 from coevo.spaces.quantumnas.tasks.task import Classification, Examples
 
 Real = NDArray[np.float64]
@@ -67,6 +68,14 @@ class Exported:
     theta: Real
     examples: Examples | None
     device: str
+
+    @property
+    def scaler(self) -> AngleScaler:
+        """What makes x of raw rows: `scaler.angles(rows)`. InputError for a task whose inputs are no columns of
+        numbers, such as images."""
+        if not isinstance(self.task, Classification) or self.task.read_scaler is None:
+            raise InputError(f"{self.task.name} has no scaler: its inputs are not made of columns of numbers")
+        return self.task.read_scaler()
 
     def logical(self, bind: bool = False) -> QuantumCircuit:
         """Encoder | barrier | body | measurement on logical qubits, with x[..] unbound; theta[..] too unless `bind`."""

@@ -1,4 +1,5 @@
-"""task.json: what the readout of an exported circuit means, for whoever reads the folder without coevo's options."""
+"""task.json: how rows become inputs and what the readout of an exported circuit means, for whoever reads the folder
+without coevo's options."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from coevo.errors import InputError
 from coevo.spaces.quantumnas.export.documents import FORMAT, one_line, read_json
 from coevo.spaces.quantumnas.setting import Task
 from coevo.spaces.quantumnas.tasks.hamiltonian import PauliSum
-from coevo.spaces.quantumnas.tasks.task import Classification, GroundState, no_data
+from coevo.spaces.quantumnas.tasks.scaling import AngleScaler
+from coevo.spaces.quantumnas.tasks.task import Classification, GroundState, Held, no_data
 
 FILE = "task.json"
 
@@ -38,6 +40,16 @@ def task_document(task: Task) -> dict[str, Any]:
         "classes": list(task.classes),
         "encoder": [[gate, qubit, column] for gate, qubit, column in task.encoder],
         "head": task.head.tolist(),
+        "scaler": None if task.read_scaler is None else _scaler_document(task.read_scaler()),
+    }
+
+
+def _scaler_document(scaler: AngleScaler) -> dict[str, Any]:
+    return {
+        "meaning": "raw rows [rows, columns] become x by the steps in order, times factor_rad: scaling is "
+        "(rows - centre) / spread by column, 0 where the spread is 0, clipped to -1 .. 1 where clip_to_one; components "
+        "is (rows - mean) @ directions",
+        **scaler.to_document(),
     }
 
 
@@ -52,7 +64,19 @@ def task_of_document(told: Mapping[str, Any]) -> Task:
     head = np.array(told["head"], dtype=np.float64)
     encoder = tuple((str(gate), int(qubit), int(column)) for gate, qubit, column in told["encoder"])
     classes = tuple(str(name) for name in told["classes"])
-    return Classification(str(told["name"]), len(head), classes, encoder, head, no_data, no_data)
+    scaler = None if told.get("scaler") is None else Held(scaler_of_document(told))
+    made = Classification(str(told["name"]), len(head), classes, encoder, head, no_data, no_data, scaler)
+    if scaler is not None and scaler().kept != made.columns:
+        raise InputError(f"the scaler makes {scaler().kept} angles a row, the encoder takes {made.columns}")
+    return made
+
+
+def scaler_of_document(told: Mapping[str, Any]) -> AngleScaler:
+    """InputError where it says none, or something else."""
+    try:
+        return AngleScaler.from_document(told["scaler"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"the scaler is none: {one_line(error)}") from error
 
 
 def read_task(folder: Path) -> Task:

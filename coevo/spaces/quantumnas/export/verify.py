@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,10 +31,10 @@ from coevo.spaces.quantumnas.export.pictures import picture_differences
 from coevo.spaces.quantumnas.export.pubs import FILE as PUBS
 from coevo.spaces.quantumnas.export.pubs import pubs_document, read_pubs
 from coevo.spaces.quantumnas.export.task_file import FILE as TASK
-from coevo.spaces.quantumnas.export.task_file import task_document
+from coevo.spaces.quantumnas.export.task_file import scaler_of_document, task_document
 from coevo.spaces.quantumnas.mapping.circuits import size_of
 from coevo.spaces.quantumnas.mapping.couplings import open_device
-from coevo.spaces.quantumnas.setting import Setting
+from coevo.spaces.quantumnas.setting import Setting, Task
 from coevo.spaces.quantumnas.tasks.task import Classification, GroundState
 
 SHOWN = 3  # examples on which states are compared; all of them are compared by their noisy outputs
@@ -126,12 +126,24 @@ def _document_differences(setting: Setting, told: _Told, states: Array) -> list[
     expected = layout_document(layout.initial, layout.final, layout.layers, device, option, layout.example)
     noise_free = outputs_of_states(setting.task, states)
     return [
-        *document_differences(TASK, told.documents[TASK], task_document(setting.task)),
+        *_task_differences(setting.task, told.documents[TASK]),
         *document_differences(LAYOUT, layout.document, expected),
         *document_differences(
             EXAMPLES, examples.document, examples_document(examples.examples, noise_free, examples.noisy)
         ),
     ]
+
+
+def _task_differences(task: Task, told: Any) -> list[str]:
+    """task.json against the task; a scaler by its numbers, which needs the task's data."""
+    if not isinstance(task, Classification) or task.read_scaler is None or not isinstance(told, dict):
+        return document_differences(TASK, told, task_document(task))
+    wrong = document_differences(TASK, told | {"scaler": None}, task_document(replace(task, read_scaler=None)))
+    try:
+        same = scaler_of_document(told).is_close(task.read_scaler())
+    except InputError as error:
+        return [*wrong, f"{TASK}: its scaler was not compared: {one_line(error)}"]
+    return wrong if same else [*wrong, f"{TASK}: its scaler is not that of the training rows of {task.name}"]
 
 
 def _states(setting: Setting, layers: Any, angles: Array, inputs: Array) -> Array:

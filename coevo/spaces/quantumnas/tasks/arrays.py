@@ -137,7 +137,9 @@ class _Data:
 
         encoder = covering_encoder(self.n_qubits, self.kept(columns))
         head = readout_head(self.n_qubits, len(self.classes))
-        return Classification(self.name, self.n_qubits, self.names, encoder, head, read_training, read_test)
+        return Classification(
+            self.name, self.n_qubits, self.names, encoder, head, read_training, read_test, lambda: fitted()[3]
+        )
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,14 @@ class Scaling:
         spread = np.maximum(centre - low, high - centre)
         return cls(centre, np.where(spread > 0, spread, np.abs(rows - centre).max(axis=0)), True)
 
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "step": "scaling",
+            "centre": self.centre.tolist(),
+            "spread": self.spread.tolist(),
+            "clip_to_one": self.clip,
+        }
+
     def apply(self, rows: Real) -> Real:
         scaled = np.divide(rows - self.centre, self.spread, out=np.zeros(rows.shape), where=self.spread > 0)
         return np.clip(scaled, -1, 1) if self.clip else scaled
@@ -65,6 +75,9 @@ class Components:
         for place, axis in enumerate(axes[: min(kept, spanned)]):
             directions[:, place] = axis * np.sign(axis[np.abs(axis).argmax()])
         return cls(mean, directions)
+
+    def to_document(self) -> dict[str, Any]:
+        return {"step": "components", "mean": self.mean.tolist(), "directions": self.directions.tolist()}
 
     def apply(self, rows: Real) -> Real:
         made: Real = (rows - self.mean) @ self.directions
@@ -99,6 +112,50 @@ class AngleScaler:
         second = Scaling.robust(components.apply(scaled))
         return cls(rows.shape[1], (first, components, second), math.pi / 2)
 
+    def to_document(self) -> dict[str, Any]:
+        """JSON's own types, exact; `from_document` reads it back."""
+        return {
+            "columns": self.columns,
+            "steps": [step.to_document() for step in self.steps],
+            "factor_rad": self.factor,
+        }
+
+    @classmethod
+    def from_document(cls, told: Mapping[str, Any]) -> AngleScaler:
+        """InputError, KeyError, TypeError or ValueError for another content, such as shapes that do not fit."""
+        width = int(told["columns"])
+        made = cls(width, tuple(_step_of(step) for step in told["steps"]), float(told["factor_rad"]))
+        for step in made.steps:
+            arrays = (step.centre, step.spread) if isinstance(step, Scaling) else (step.mean, step.directions)
+            if any(not np.isfinite(array).all() or len(array) != width for array in arrays):
+                raise InputError(f"a step of the scaler does not take the {width} columns before it, or is not finite")
+            width = arrays[1].shape[-1]
+        if not math.isfinite(made.factor):
+            raise InputError(f"the scaler's factor is {made.factor}, not finite")
+        return made
+
+    def is_close(self, other: AngleScaler) -> bool:
+        """Whether both make the same angles, up to what another machine's linear algebra may change."""
+        pairs = list(zip(self._arrays(), other._arrays(), strict=False))
+        return (
+            [type(step) for step in self.steps] == [type(step) for step in other.steps]
+            and (self.columns, self.factor) == (other.columns, other.factor)
+            and all(one.shape == two.shape and np.allclose(one, two, rtol=1e-6, atol=1e-9) for one, two in pairs)
+        )
+
+    def _arrays(self) -> list[Real]:
+        found = []
+        for step in self.steps:
+            found += [step.centre, step.spread, np.array([float(step.clip)])] if isinstance(step, Scaling) else []
+            found += [step.mean, step.directions] if isinstance(step, Components) else []
+        return found
+
+    @property
+    def kept(self) -> int:
+        """Angles a row."""
+        widths = [step.directions.shape[1] for step in self.steps if isinstance(step, Components)]
+        return widths[-1] if widths else self.columns
+
     def angles(self, rows: Real) -> Real:
         """Angles in radians [rows, kept] of raw rows [rows, columns]; InputError for another number of columns."""
         if rows.ndim != 2 or rows.shape[1] != self.columns:
@@ -106,3 +163,18 @@ class AngleScaler:
         for step in self.steps:
             rows = step.apply(rows)
         return np.ascontiguousarray(rows * self.factor)
+
+
+def _step_of(told: Mapping[str, Any]) -> Scaling | Components:
+    if told["step"] == "scaling":
+        return Scaling(_array(told["centre"], 1), _array(told["spread"], 1), bool(told["clip_to_one"]))
+    if told["step"] == "components":
+        return Components(_array(told["mean"], 1), _array(told["directions"], 2))
+    raise InputError(f"the scaler has a step {told['step']!r}; expected 'scaling' or 'components'")
+
+
+def _array(told: Any, dimensions: int) -> Real:
+    made = np.array(told, dtype=np.float64)
+    if made.ndim != dimensions:
+        raise InputError(f"a number of the scaler has {made.ndim} dimensions, expected {dimensions}")
+    return made

@@ -18,6 +18,7 @@ from coevo.errors import InputError
 if TYPE_CHECKING:
     from coevo.kernels.statevector import Rotation
     from coevo.spaces.quantumnas.tasks.hamiltonian import PauliSum
+    from coevo.spaces.quantumnas.tasks.scaling import AngleScaler
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,8 @@ class Classification:
     `encoder` turns the columns of an example into rotations, in order, on |0...0> (see
     `coevo.kernels.statevector.product_states`); `head` is float64 [n_qubits, classes]. `read_training` gives the
     training and the validation examples. `read_test` is called once, after everything is settled: nothing may be
-    chosen by it.
+    chosen by it. `read_scaler` gives what makes angles of raw rows, where raw rows are columns of numbers; images have
+    none.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Classification:
     head: NDArray[np.float64]
     read_training: Callable[[], tuple[Examples, Examples]]
     read_test: Callable[[], Examples]
+    read_scaler: Callable[[], AngleScaler] | None = None
 
     def __post_init__(self) -> None:
         if self.head.shape != (self.n_qubits, len(self.classes)):
@@ -82,8 +85,20 @@ class Classification:
         return 1 + max(column for _, _, column in self.encoder)
 
     def without_data(self) -> Classification:
-        """The same task, whose readers raise InputError: what an export and a fitted estimator keep of it."""
-        return replace(self, read_training=no_data, read_test=no_data)
+        """The same task, whose readers of examples raise InputError: what an export and a fitted estimator keep of it.
+        Its scaler, which is read now, stays."""
+        scaler = None if self.read_scaler is None else Held(self.read_scaler())
+        return replace(self, read_training=no_data, read_test=no_data, read_scaler=scaler)
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """A reader of what is in memory already; it can travel to another process, as a function of a function cannot."""
+
+    value: Any
+
+    def __call__(self) -> Any:
+        return self.value
 
 
 def no_data() -> Any:

@@ -41,8 +41,9 @@ def vowel_task(
     n_qubits, encoder = preset("10_ryzx")
     classes = tuple(map(str, VOWELS))
     source = _Vowel(name, classes, None if path is None else Path(path), seed, sizes)
+    head = readout_head(n_qubits, len(classes))
     return Classification(
-        name, n_qubits, classes, encoder, readout_head(n_qubits, len(classes)), source.read_training, source.read_test
+        name, n_qubits, classes, encoder, head, source.read_training, source.read_test, source.read_scaler
     )
 
 
@@ -55,13 +56,22 @@ class _Vowel:
     sizes: tuple[int | None, int | None, int | None]
 
     def read_training(self) -> tuple[Examples, Examples]:
-        train, validation = self._parts(0, 1)
-        return train, validation
+        features, labels, (train, validation, _), scaler = self._fitted()
+        return (
+            Examples(scaler.angles(features[train]), labels[train]),
+            Examples(scaler.angles(features[validation]), labels[validation]),
+        )
 
     def read_test(self) -> Examples:
-        return self._parts(2)[0]
+        features, labels, (_, _, test), scaler = self._fitted()
+        return Examples(scaler.angles(features[test]), labels[test])
 
-    def _parts(self, *wanted: int) -> list[Examples]:
+    def read_scaler(self) -> AngleScaler:
+        """Of rows of the ten features."""
+        return self._fitted()[3]
+
+    def _fitted(self) -> tuple[NDArray[np.float64], NDArray[np.int64], list[NDArray[np.int64]], AngleScaler]:
+        """Features [rows, 10], labels, the rows of each part, and the scaler of the training rows."""
         path = keel_file() if self.path is None else self.path
         table = read_vowels(path)
         table = table[np.isin(table[:, -1], VOWELS)]
@@ -69,8 +79,7 @@ class _Vowel:
         sizes = part_sizes(len(labels), len(self.classes), self.sizes, SHARES)
         parts = stratified(labels, self.classes, sizes, self.seed, f"task {self.name}, the vowels in {path}")
         features = table[:, FEATURES]
-        scaler = AngleScaler.min_max(features[parts[0]], features.shape[1])
-        return [Examples(scaler.angles(features[parts[part]]), labels[parts[part]]) for part in wanted]
+        return features, labels, parts, AngleScaler.min_max(features[parts[0]], features.shape[1])
 
 
 def read_vowels(path: Path) -> NDArray[np.float64]:

@@ -193,7 +193,7 @@ def test_wrong_arguments_are_refused(exported, tmp_path):
             home.noisy_outputs([[np.nan] * 16])
         with pytest.raises(InputError, match="for weights"):
             home.bind(home.examples.inputs[0], np.zeros(len(home.theta) + 1))
-    with pytest.raises(InputError, match="is no exported quantum design: FileNotFoundError"):
+    with pytest.raises(InputError, match=r"is no exported quantum design: layout\.json: FileNotFoundError"):
         load(tmp_path)
     with pytest.raises(InputError, match=r"pubs\.json holds no PUBs"):
         read_pubs(tmp_path)

@@ -64,7 +64,7 @@ def bandwidth(program: Program, dtype: Any, taken_ms: float, copy_gb_s: float) -
     cache, so on a CPU the share can only be a bound from above."""
     from coevo.kernels.pauli_transfer.plan import plan
 
-    made, _ = plan([program.body.rows], [program.read], [program.encoder.qubits])
+    made = plan([program.body.rows], [program.read], [program.encoder.qubits])
     moved = 4 * made.blocks.shape[1] * len(program.read) * 4**made.width * np.dtype(dtype).itemsize
     reached = moved / taken_ms / 1e6
     return {

@@ -58,11 +58,11 @@ def noisy_expectations(
         from coevo.cost_models.circuit_noise.plain import plain_expectations
 
         return np.array([plain_expectations(program, data, max_qubits) for program in programs], kind)
-    states = EncodedBatch(programs, data, kind, with_numba=engine == "compiled")
     if engine in ("torch", "triton"):
         from coevo.cost_models.circuit_noise.torch_batch import torch_expectations
 
-        return torch_expectations(programs, states, kind, engine, device, max_qubits)
+        return torch_expectations(programs, data, kind, engine, device, max_qubits)
+    states = EncodedBatch(programs, data, kind)
     tables = Tables(programs, kind)
     return judged(
         states, len(programs), lambda index, inner: swept(programs[index], tables, max_qubits, inner), threads

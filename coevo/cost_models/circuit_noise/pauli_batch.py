@@ -70,11 +70,11 @@ def noisy_pauli_sums(
         from coevo.cost_models.circuit_noise.plain import plain_pauli_sums
 
         return np.array([plain_pauli_sums(program, sums, data, max_qubits) for program in programs], kind)
-    states = EncodedBatch(programs, data, kind, with_numba=engine == "compiled")
     if engine in ("torch", "triton"):
         from coevo.cost_models.circuit_noise.torch_batch import torch_pauli_sums
 
-        return torch_pauli_sums(programs, sums, states, kind, engine, device, max_qubits)
+        return torch_pauli_sums(programs, sums, data, kind, engine, device, max_qubits)
+    states = EncodedBatch(programs, data, kind)
     tables = Tables(programs, kind)
     operators = [sums.operator(observable, places) for observable, places in enumerate(sums.supports)]
     return judged(

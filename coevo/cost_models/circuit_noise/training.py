@@ -59,7 +59,7 @@ class NoiseAwareCircuit:
         *,
         observables: PauliSums | None = None,
     ):
-        from coevo.kernels.pauli_transfer.plan import light_cone, plan
+        from coevo.kernels.pauli_transfer.plan import plan
 
         kind = floating(dtype)
         data = np.zeros((1, 0)) if inputs is None else real_array(inputs, "the inputs")
@@ -79,10 +79,9 @@ class NoiseAwareCircuit:
         self._rows, singles, doubles = with_own_matrices(program, program.body.rows, table.singles, table.doubles)
         self._matrices = (singles.astype(kind), doubles.astype(kind))
         self._bases = (SINGLE_BASIS.astype(kind), DOUBLE_BASIS.astype(kind))
-        cone = light_cone(self._rows, self._end.qubits)[1]
-        encoded = [qubit for qubit in program.encoder.qubits if qubit in cone]
-        self._plan, sizes = plan([self._rows], [self._end.qubits], [encoded])
-        if max(sizes[0], self._plan.width) > max(2, max_qubits):
+        self._plan = plan([self._rows], [self._end.qubits], [program.encoder.qubits])
+        encoded = self._plan.encoded[0]
+        if self._plan.width > max(2, max_qubits):
             raise too_large(program, self._plan.width, max_qubits)
         self._encoded = len(encoded)
         prepared = dict(zip(program.encoder.qubits, EncodedBatch([program], data, kind).vectors(0), strict=True))

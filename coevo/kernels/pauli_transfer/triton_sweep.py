@@ -20,8 +20,11 @@ from coevo.kernels.pauli_transfer.plan import Plan
 from coevo.kernels.pauli_transfer.stages import stages
 from coevo.kernels.pauli_transfer.torch_sweep import Operators, Tensor
 
-TILE = 6
-"""Digits of a tile: 4,096 coefficients, 32 KiB in double precision, so that several fit a multiprocessor."""
+WHOLE = 6
+"""Operators of so many digits or fewer are one tile: 4,096 coefficients, 32 KiB in double precision."""
+TILE = 5
+"""Digits of a tile of larger operators. One more saves a pass over the operators of 10 qubits, and is slower on an H200
+all the same: the tile's way through shared memory counts (docs/decisions/020)."""
 MIN_WIDTH = 4
 """The least width that a plan must have here: the matrix units take 16 columns."""
 _ALIGN = 16  # elements: every packed array begins at a multiple of 64 bytes
@@ -56,7 +59,7 @@ def pull_back_batch(
     digits = made.starts[:, :, 0]
     masks = (1 << digits).tolist()
     reached = [[sum(mask)] * n_obs for mask in masks] if whole else masks
-    parts = stages(made, reached, TILE)
+    parts = stages(made, reached, width if width <= WHOLE else TILE)
     small, small_ranges = _sorted(made.singles[:, 1], made.segments)
     large, large_ranges = _sorted(made.doubles[:, 1], int(made.doubles[:, 1].max(initial=0)) + 1)
     double = made.doubles[large]
@@ -115,7 +118,7 @@ def pull_back_batch(
     for stage in range(len(parts.ranges)):
         kernels.sweep[(tiles * len(operators),)](
             operators, blocks, steps, ranges[stage], shifts[stage], skips[stage], n_obs, width, tiles,
-            TILE=parts.tile, num_warps=8 if parts.tile == TILE else 4,
+            TILE=parts.tile, num_warps=4,
         )  # fmt: skip
     ground = width - num_encoded
     out = torch.empty(len(operators), 4**num_encoded, dtype=dtype, device=device)

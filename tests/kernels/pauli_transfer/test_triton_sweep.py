@@ -37,10 +37,11 @@ def small_batch(devices, random_program):
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 2e-6)])
-@pytest.mark.parametrize("tile", [4, 6])
-def test_expectations_equal_the_reference(tile, dtype, tolerance, small_batch, sweep, monkeypatch):
-    monkeypatch.setattr(sweep, "TILE", tile)
-    programs, data = small_batch(tile)
+@pytest.mark.parametrize("whole", [4, 6])
+def test_expectations_equal_the_reference(whole, dtype, tolerance, small_batch, sweep, monkeypatch):
+    monkeypatch.setattr(sweep, "WHOLE", whole)  # 4: operators of five qubits in several tiles
+    monkeypatch.setattr(sweep, "TILE", 4)
+    programs, data = small_batch(whole)
     wanted = noisy_expectations(programs, data, engine="reference")
     found = noisy_expectations(programs, data, engine="triton", device=DEVICE, dtype=dtype)
     assert found.dtype == dtype

@@ -9,9 +9,8 @@
     large        10 qubits, 10 observables, 200 gates with noise: time and memory, beside Aer
     budget       QuantumNAS's whole search (1,210 evaluations), transpilation included, nothing cached, on 2 workers
 
-Times are CPU times on one thread (times of the device with --device cuda); where two sides are compared they are taken
-in turn within the same minute, and medians are shown. With --device cuda the parts fitness and large run on the device
-with torch and NumPy alone, from the snapshots beside this file.
+Times are CPU times on one thread; where two sides are compared they are taken in turn within the same minute, and
+medians are shown. With --device cuda the parts fitness and large run on the device (`_quantum_device.py`).
 
     python experiments/bench/quantum.py --json --out experiments/results/quantum.json
 """
@@ -61,7 +60,7 @@ def main() -> int:
         options.error(f"unknown part {', '.join(sorted(unknown))}; expected some of {', '.join(PARTS)}")
     if arguments.device != "cpu":
         parts = [name for name in parts if name in ON_DEVICE]
-    result = _bench.Result("quantum", ("qiskit", "qiskit-aer", "numba", "torch"))
+    result = _bench.Result("quantum", ("qiskit", "qiskit-aer", "numba", "torch", "triton"))
     result.settings = {key: value for key, value in vars(arguments).items() if key not in ("json", "out", "peer")}
     result.settings["threads"] = int(os.environ["OMP_NUM_THREADS"])
     for name in parts:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from coevo.errors import InputError
 from coevo.kernels.pauli_transfer import triton_kernels as kernels
 from coevo.kernels.pauli_transfer.plan import Plan
-from coevo.kernels.pauli_transfer.stages import stages
+from coevo.kernels.pauli_transfer.stages import Stages, stages
 from coevo.kernels.pauli_transfer.torch_sweep import Operators, Tensor
 
 WHOLE = 6
@@ -37,6 +37,11 @@ def check_device(device: str) -> None:
             f"the engine 'triton' compiles for CUDA devices, got the device {device!r}; expected 'cuda', or the engine "
             "'torch' or 'compiled'"
         )
+
+
+def stages_of(made: Plan, reached: list[list[int]]) -> Stages:
+    """The stages of a plan as this sweep takes them; `reached` as `stages` has it."""
+    return stages(made, reached, made.width if made.width <= WHOLE else TILE)
 
 
 def pull_back_batch(
@@ -59,7 +64,7 @@ def pull_back_batch(
     digits = made.starts[:, :, 0]
     masks = (1 << digits).tolist()
     reached = [[sum(mask)] * n_obs for mask in masks] if whole else masks
-    parts = stages(made, reached, width if width <= WHOLE else TILE)
+    parts = stages_of(made, reached)
     small, small_ranges = _sorted(made.singles[:, 1], made.segments)
     large, large_ranges = _sorted(made.doubles[:, 1], int(made.doubles[:, 1].max(initial=0)) + 1)
     double = made.doubles[large]

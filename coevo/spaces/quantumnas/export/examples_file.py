@@ -21,11 +21,12 @@ Real = NDArray[np.floating[Any]]
 @dataclass(frozen=True, eq=False)
 class ExamplesFile:
     """`examples` is None for a ground state. `noise_free` and `noisy` are logits [examples, classes], or the energy
-    [1]. `document` is the file as it stands."""
+    [1]; `noisy` is None, and null in the file, where the circuit is too large for exact noise. `document` is the file
+    as it stands."""
 
     examples: Examples | None
     noise_free: Real
-    noisy: Real
+    noisy: Real | None
     document: dict[str, Any]
 
     @property
@@ -34,18 +35,24 @@ class ExamplesFile:
         return np.zeros((1, 0)) if self.examples is None else self.examples.inputs
 
 
-def examples_document(examples: Examples | None, noise_free: Real, noisy: Real) -> dict[str, Any]:
+def examples_document(examples: Examples | None, noise_free: Real, noisy: Real | None) -> dict[str, Any]:
     """The file's content; the values as `ExamplesFile` has them."""
     if examples is None:
         return {
             "format": FORMAT,
             "meaning": "energies with infinitely many shots, in the Hamiltonian's unit",
             "noise_free_energy": float(noise_free[0]),
-            "noisy_energy": float(noisy[0]),
+            "noisy_energy": None if noisy is None else float(noisy[0]),
         }
     rows = [
-        {"x": x.tolist(), "label": int(label), "noise_free_logits": free.tolist(), "noisy_logits": real.tolist()}
-        for x, label, free, real in zip(examples.inputs, examples.labels, noise_free, noisy, strict=True)
+        {"x": x.tolist(), "label": int(label), "noise_free_logits": free.tolist(), "noisy_logits": real}
+        for x, label, free, real in zip(
+            examples.inputs,
+            examples.labels,
+            noise_free,
+            [None] * len(examples) if noisy is None else noisy.tolist(),
+            strict=True,
+        )
     ]
     meaning = "x: the encoder's angles in radians; logits: <Z> with infinitely many shots, through the head"
     return {"format": FORMAT, "meaning": meaning, "examples": rows}
@@ -55,11 +62,10 @@ def read_examples(folder: Path, task: Task) -> ExamplesFile:
     """InputError that names the file and what is wrong in it."""
     told = read_json(folder / FILE)
     if not isinstance(task, Classification):
-        free, noisy = (
-            real_array([entry(told, f"{which}_energy", FILE)], (1,), f"{FILE}: {which}_energy")
-            for which in ("noise_free", "noisy")
-        )
-        return ExamplesFile(None, free, noisy, told)
+        energies = [entry(told, f"{which}_energy", FILE) for which in ("noise_free", "noisy")]
+        free = real_array(energies[:1], (1,), f"{FILE}: noise_free_energy")
+        real = None if energies[1] is None else real_array(energies[1:], (1,), f"{FILE}: noisy_energy")
+        return ExamplesFile(None, free, real, told)
     rows = entry(told, "examples", FILE)
     if not isinstance(rows, list) or not rows:
         raise InputError(f"{FILE}: expected `examples` as a list of one or more")
@@ -71,9 +77,12 @@ def read_examples(folder: Path, task: Task) -> ExamplesFile:
     for n, label in enumerate(columns["label"]):
         if type(label) is not int or not 0 <= label < classes:
             raise InputError(f"{FILE}: examples[{n}].label is {label!r}; expected 0 to {classes - 1}")
-    inputs, noise_free, noisy = (
+    inputs, noise_free = (
         real_array(columns[key], (len(rows), width), f"{FILE}: {key} of the examples")
-        for key, width in (("x", task.columns), ("noise_free_logits", classes), ("noisy_logits", classes))
+        for key, width in (("x", task.columns), ("noise_free_logits", classes))
     )
+    noisy, told_noisy = None, columns["noisy_logits"]
+    if any(logits is not None for logits in told_noisy):
+        noisy = real_array(told_noisy, (len(rows), classes), f"{FILE}: noisy_logits of the examples")
     examples = Examples(inputs, np.array(columns["label"], dtype=np.int64))
     return ExamplesFile(examples, noise_free, noisy, told)

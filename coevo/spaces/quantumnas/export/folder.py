@@ -43,7 +43,6 @@ from coevo.spaces.quantumnas.export.task_file import task_document
 from coevo.spaces.quantumnas.mapping.circuits import logical_circuit
 from coevo.spaces.quantumnas.setting import Setting
 from coevo.spaces.quantumnas.tasks.task import Examples
-from coevo.spaces.quantumnas.training.objectives import Objective
 
 SHOWN = 8  # examples that go along
 
@@ -86,7 +85,7 @@ def write_folder(folder: Path, setting: Setting, settled: Settled) -> None:
             None if shown is None else 0,
         ),
     )
-    write_json(folder / EXAMPLES, _examples(setting, settled, shown))
+    write_json(folder / EXAMPLES, _examples(settled, shown))
     placed = replace(design, layout=mapped.initial)
     (folder / "drawing.svg").write_text(draw(setting, placed), encoding="utf-8")
     (folder / "circuit.txt").write_text(text_drawing(logical), encoding="utf-8")
@@ -122,11 +121,10 @@ def _write_bound(
         write_circuit(folder / f"{name}.qasm2", bound, comment)
 
 
-def _examples(setting: Setting, settled: Settled, shown: Examples | None) -> dict[str, Any]:
-    task, template, scorer = setting.task, setting.template, settled.scorer
-    active, angles = template.actives([settled.design.layers]), settled.angles[None]
-    objective = Objective(task, template, shown, np.float64)
+def _examples(settled: Settled, shown: Examples | None) -> dict[str, Any]:
+    scorer, mapped = settled.scorer, settled.mapped
+    noise_free = scorer.noise_free(settled.design, settled.angles, shown)
+    noisy = scorer.outputs([mapped], shown)[0] if scorer.follows(mapped) else None
     if shown is None:
-        return examples_document(None, objective.energies(angles, active), scorer.outputs([settled.mapped]))
-    noisy = scorer.outputs([settled.mapped], shown)[0]
-    return examples_document(shown, objective.logits(angles, active)[0], noisy)
+        return examples_document(None, noise_free[None], None if noisy is None else np.array([noisy]))
+    return examples_document(shown, noise_free, noisy)

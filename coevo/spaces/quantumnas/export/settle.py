@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coevo.cost_models.circuit_noise import success_rate
 from coevo.search.problem import WorkContext
 from coevo.spaces.quantumnas.ansatz.design import CoDesign
 from coevo.spaces.quantumnas.judging.noisy import NoisyScorer
@@ -39,7 +40,8 @@ def settle(setting: Setting, design: CoDesign, context: WorkContext, test: bool 
 
     Of `scratch_restarts` trainings the one that is best under noise on validation examples is kept (the lower loss
     where two are equally accurate; the lowest energy), and refined as far as the options ask for it; the test examples
-    are read after that, or never where `test` is False.
+    are read after that, or never where `test` is False. Of a circuit that is too large for exact noise the best without
+    noise is kept, and its success rate is measured in place of noisy values.
     """
     task, template, steps = setting.task, setting.template, setting.options.scratch_steps
     context.progress(0, steps + 3, "reading the task")
@@ -60,14 +62,15 @@ def settle(setting: Setting, design: CoDesign, context: WorkContext, test: bool 
     context.progress(steps + 1, steps + 3, "testing")
     if isinstance(task, Classification):
         assert validation is not None
-        measured |= _accuracies("validation", setting, design, angles, mapped, scorer, validation)
+        measured |= _accuracies("validation", design, angles, mapped, scorer, validation)
         if test:
-            measured |= _accuracies("test", setting, design, angles, mapped, scorer, task.read_test())
+            measured |= _accuracies("test", design, angles, mapped, scorer, task.read_test())
     else:
-        noise_free = Objective(task, template, None, np.float64)
-        active = template.actives([design.layers])
-        measured["noisy_energy"] = float(scorer.outputs([mapped])[0])
-        measured["noise_free_energy"] = float(noise_free.energies(angles[None], active)[0])
+        if scorer.follows(mapped):
+            measured["noisy_energy"] = float(scorer.outputs([mapped])[0])
+        measured["noise_free_energy"] = float(scorer.noise_free(design, angles))
+    if not scorer.follows(mapped):
+        measured["success_rate"] = success_rate(mapped.whole(), scorer.device)
     measured |= {
         "two_qubit_gates": float(mapped.two_qubit_gates),
         "depth": float(mapped.depth),
@@ -108,22 +111,13 @@ def choose_restart(design: CoDesign, trained: Array, scorer: NoisyScorer) -> tup
 
 
 def _accuracies(
-    name: str,
-    setting: Setting,
-    design: CoDesign,
-    angles: Array,
-    mapped: Mapped,
-    scorer: NoisyScorer,
-    examples: Examples,
+    name: str, design: CoDesign, angles: Array, mapped: Mapped, scorer: NoisyScorer, examples: Examples
 ) -> dict[str, float]:
-    accuracy, loss = accuracy_and_loss(scorer.outputs([mapped], examples)[0], examples.labels)
-    noise_free = Objective(setting.task, setting.template, examples, np.float64)
-    logits = noise_free.logits(angles[None], setting.template.actives([design.layers]))[0]
-    free_accuracy, free_loss = accuracy_and_loss(logits, examples.labels)
-    return {
-        f"noisy_{name}_accuracy": accuracy,
-        f"noisy_{name}_loss_nat": loss,
-        f"noise_free_{name}_accuracy": free_accuracy,
-        f"noise_free_{name}_loss_nat": free_loss,
-        f"{name}_examples": float(len(examples.labels)),
-    }
+    outputs = {"noise_free": scorer.noise_free(design, angles, examples)}
+    if scorer.follows(mapped):
+        outputs = {"noisy": scorer.outputs([mapped], examples)[0]} | outputs
+    measured = {}
+    for kind, logits in outputs.items():
+        accuracy, loss = accuracy_and_loss(logits, examples.labels)
+        measured |= {f"{kind}_{name}_accuracy": accuracy, f"{kind}_{name}_loss_nat": loss}
+    return measured | {f"{name}_examples": float(len(examples.labels))}

@@ -192,11 +192,14 @@ def _noisy_differences(setting: Setting, told: _Told) -> list[str]:
     device = open_device(setting.options.device)
     if device.fingerprint()["calibration_sha256"] != told.layout.device["calibration_sha256"]:
         return [f"{LAYOUT}: the calibration of {device.name} is another one here, so noise was not compared"]
+    noisy = told.examples.noisy
     try:
         found = noisy_outputs(setting.task, told.circuits["isa.qpy"], device, told.examples.inputs)
     except InputError as error:
-        return [f"isa.qpy: {error}"]
-    difference = float(np.abs(found - told.examples.noisy).max())
+        return [] if noisy is None else [f"isa.qpy: {error}"]
+    if noisy is None:
+        return [f"{EXAMPLES}: it has no noisy values, and isa.qpy gives some"]
+    difference = float(np.abs(found - noisy).max())
     if difference <= TOLERANCE:
         return []
     return [f"{EXAMPLES}: isa.qpy gives noisy values {difference:.1e} away"]
@@ -226,7 +229,9 @@ def _measured_differences(told: _Told, folder: Path) -> list[str]:
     two_qubit_gates, depth = size_of(told.circuits["isa.qpy"])
     known = {"two_qubit_gates": two_qubit_gates, "depth": depth, "parameters": len(told.theta)}
     if told.examples.examples is None:
-        known |= {"noise_free_energy": told.examples.noise_free[0], "noisy_energy": told.examples.noisy[0]}
+        known["noise_free_energy"] = told.examples.noise_free[0]
+        if told.examples.noisy is not None:
+            known["noisy_energy"] = told.examples.noisy[0]
     for name, value in known.items():
         found = measured.get(name) if isinstance(measured, dict) else None
         if not isinstance(found, int | float) or not abs(found - value) <= TOLERANCE:

@@ -51,6 +51,11 @@ def check_size(setting: Setting) -> None:
         raise InputError(
             f"task {task.name} has {task.n_qubits} qubits, and exact noise is followed up to {MAX_QUBITS}; {_OTHERS}"
         )
+    if (options.prune_ratios or options.noise_aware_steps) and task.n_qubits > MAX_QUBITS:
+        raise InputError(
+            f"task {task.name} has {task.n_qubits} qubits; pruning and training through the noise are judged by exact "
+            f"noise, which is followed up to {MAX_QUBITS}; set prune_ratios = [] and noise_aware_steps = 0"
+        )
     if options.estimator == "trajectories" and isinstance(task, GroundState):
         raise InputError(
             'estimator = "trajectories" samples the readout of a classification; an energy takes estimator = "exact", '

@@ -18,6 +18,7 @@ from coevo.spaces.quantumnas.ansatz.design import CoDesign
 from coevo.spaces.quantumnas.ansatz.template import Template
 from coevo.spaces.quantumnas.setting import Task
 from coevo.spaces.quantumnas.tasks.task import Examples, GroundState
+from coevo.spaces.quantumnas.training.objectives import Objective
 
 if TYPE_CHECKING:
     from coevo.cost_models.circuit_noise import Program
@@ -79,6 +80,25 @@ class NoisyScorer:
         assert chosen is not None
         logits: Real = noisy_expectations(programs, chosen.inputs) @ self.task.head
         return logits
+
+    def follows(self, mapped: Mapped) -> bool:
+        """Whether the circuit is small enough for exact noise: its light cone, not the device, decides."""
+        from coevo.cost_models.circuit_noise.batch import MAX_QUBITS
+        from coevo.kernels.pauli_transfer.plan import light_cone
+
+        program = self.program(mapped)
+        read = list(program.read)
+        if isinstance(self.task, GroundState):
+            read = [read[qubit] for qubit in self.task.hamiltonian.touched]
+        return len(light_cone(program.body.rows, read)[1]) <= MAX_QUBITS
+
+    def noise_free(self, design: CoDesign, angles: Real, examples: Examples | None = None) -> Real:
+        """Logits [examples, classes] or the energy [], over the scorer's examples unless others are given."""
+        objective = Objective(self.task, self.template, examples or self.examples, np.float64)
+        active = self.template.actives([design.layers])
+        if isinstance(self.task, GroundState):
+            return objective.energies(angles[None], active)[0]
+        return objective.logits(angles[None], active)[0]
 
     def each(self, mapped: Sequence[Mapped]) -> list[Real | InputError]:
         """`outputs` of every circuit, or why the engine refuses it (routed over more qubits than can be followed

@@ -66,7 +66,7 @@ def task_of(
     sizes = {"train": train, "validation": validation, "test": test}
     for name, size in sizes.items():
         if size is not None and size < 1:
-            raise ConfigError(f"{name} = {size} examples; give at least one a class, or leave it out")
+            raise ConfigError(f"'{name}_examples' = {size}; give at least one a class, or leave it out")
     parts = (train, validation, test)
     if data == GIVEN:
         raise InputError(
@@ -84,14 +84,14 @@ def task_of(
     if data not in MOLECULES and not data.endswith((".npz", ".json")):
         raise unknown_name("data", data, TASKS, "option 'data' (a name, or a path to an .npz or .json file)")
     if data_path is not None:
-        raise ConfigError(f"data_path = {data_path!r} has no effect with data = {data!r}; leave it out")
+        raise ConfigError(f"'data_path' = {data_path!r} has no effect with data = {data!r}; leave it out")
     if data not in MOLECULES and not Path(data).is_file():
         raise InputError(f"there is no file {data} (option 'data', seen from {Path.cwd()})")
     if data.endswith(".npz"):
         return npz_task(Path(data), data_seed, parts)
     for name, size in sizes.items():
         if size is not None:
-            raise ConfigError(f"{name} = {size} examples has no effect with the Hamiltonian {data}; leave it out")
+            raise ConfigError(f"'{name}_examples' = {size} has no effect with the Hamiltonian {data}; leave it out")
     path = Path(__file__).parent / "molecules" / f"{data}.json" if data in MOLECULES else Path(data)
     return GroundState(data, PauliSum.read(path), hartree_fock_state(path) if start == "hartree_fock" else start)
 

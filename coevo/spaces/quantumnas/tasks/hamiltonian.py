@@ -78,6 +78,12 @@ class PauliSum:
         return len(self.labels[0])
 
     @property
+    def touched(self) -> tuple[int, ...]:
+        """The qubits on which some string has X, Y or Z, ascending."""
+        n = self.n_qubits
+        return tuple(q for q in range(n) if any(label[n - 1 - q] != "I" for label in self.labels))
+
+    @property
     def identity(self) -> float:
         """The identity's coefficient: the trace over 2^n, and the energy of a state that noise has mixed fully."""
         return float(dict(zip(self.labels, self.coefficients, strict=True)).get("I" * self.n_qubits, 0.0))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coevo.errors import InputError
 from coevo.spaces.quantumnas.ansatz.design import CoDesign
 from coevo.spaces.quantumnas.judging.noisy import NoisyScorer
 from coevo.spaces.quantumnas.options import Options
@@ -47,9 +48,9 @@ class Judged:
 
 
 def judge(scorer: NoisyScorer, design: CoDesign, angles: Array) -> Judged:
-    """Of the scorer's (validation) examples or Hamiltonian."""
+    """Of the scorer's (validation) examples or Hamiltonian; without noise where the circuit is too large for it."""
     mapped = scorer.map(design, angles)
-    output = scorer.outputs([mapped])[0]
+    output = scorer.outputs([mapped])[0] if scorer.follows(mapped) else scorer.noise_free(design, angles)
     if scorer.examples is None:
         return Judged(angles, mapped, np.nan, float(output))
     return Judged(angles, mapped, *accuracy_and_loss(output, scorer.examples.labels))
@@ -69,6 +70,11 @@ def refine(
     best = judge(scorer, design, start)
     measured: dict[str, float] = {}
     frozen = None
+    if (options.prune_ratios or options.noise_aware_steps) and not scorer.follows(best.mapped):
+        raise InputError(
+            "the circuit is too large for exact noise, by which pruning and training through the noise are judged; set "
+            "prune_ratios = [] and noise_aware_steps = 0"
+        )
     if options.prune_ratios:
         say("pruning")
         best, frozen, found = _pruned(options, design, best, scorer, training)

@@ -116,7 +116,7 @@ def _accuracies(
     outputs = {"noise_free": scorer.noise_free(design, angles, examples)}
     if scorer.follows(mapped):
         outputs = {"noisy": scorer.outputs([mapped], examples)[0]} | outputs
-    measured = {}
+    measured: dict[str, float] = {}
     for kind, logits in outputs.items():
         accuracy, loss = accuracy_and_loss(logits, examples.labels)
         measured |= {f"{kind}_{name}_accuracy": accuracy, f"{kind}_{name}_loss_nat": loss}

@@ -96,9 +96,9 @@ class NoisyScorer:
         """Logits [examples, classes] or the energy [], over the scorer's examples unless others are given."""
         objective = Objective(self.task, self.template, examples or self.examples, np.float64)
         active = self.template.actives([design.layers])
-        if isinstance(self.task, GroundState):
-            return objective.energies(angles[None], active)[0]
-        return objective.logits(angles[None], active)[0]
+        judged = objective.energies if isinstance(self.task, GroundState) else objective.logits
+        found: Real = judged(angles[None], active)[0]
+        return found
 
     def each(self, mapped: Sequence[Mapped]) -> list[Real | InputError]:
         """`outputs` of every circuit, or why the engine refuses it (routed over more qubits than can be followed

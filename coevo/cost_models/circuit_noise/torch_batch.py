@@ -150,10 +150,11 @@ def _common(programs: Sequence[Program]) -> tuple[NDArray[np.int32], NDArray[Any
     counts = [0, 0]
     made, offsets = [], []
     for program in programs:
-        table = program.device.channels
-        rows, singles, doubles = with_own_matrices(program, program.body.rows, table.singles, table.doubles)
+        rows = program.body.rows
         key = id(program) if program.matrices else id(program.device)
         if key not in numbered:
+            table = program.device.channels
+            rows, singles, doubles = with_own_matrices(program, rows, table.singles, table.doubles)
             numbered[key] = (counts[0], counts[1])
             for place, stack in enumerate((singles, doubles)):
                 stacks[place].append(stack)

@@ -90,7 +90,7 @@ def plan(
     event = np.concatenate([single, double, double])
     slot = np.repeat([0, 1, 2], [len(single), len(double), len(double)])  # one-qubit row, first qubit, second qubit
     line = program[event] * count + np.concatenate([pairs[single, 0], pairs[double, 0], pairs[double, 1]])
-    sort = np.lexsort((event, line))
+    sort = np.argsort(line * len(pairs) + event)
     event, slot, line = event[sort], slot[sort], line[sort]
     opens = _before(line, -1) != line
     closes = np.append(opens, True)[1:]
@@ -151,7 +151,8 @@ def _in_cone(program: Integers, pairs: Integers, reads: Integers) -> Flags:
     """Which two-qubit rows can influence a readout of their program."""
     kept = np.zeros(len(pairs), bool)
     begins = np.searchsorted(program, np.arange(len(reads) + 1)).tolist()
-    masks = [1 << first | 1 << second for first, second in pairs.tolist()]
+    ends = zip(pairs[:, 0].tolist(), pairs[:, 1].tolist(), strict=True)  # flat lists: cheap to collect
+    masks = [1 << first | 1 << second for first, second in ends]
     for number, qubits in enumerate(reads.tolist()):
         cone = 0
         for qubit in qubits:

@@ -79,11 +79,11 @@ def merged_blocks(ranges, codes, turns, basis, matrices, segment, out):
 
 
 @triton.jit(
-    do_not_specialize=["n_obs", "width", "tiles"],
-    do_not_specialize_on_alignment=["ranges", "shifts", "skips"],
+    do_not_specialize=["width", "most"],
+    do_not_specialize_on_alignment=["ranges", "shifts", "tiles"],
 )
-def sweep(operators, blocks, steps, ranges, shifts, skips, n_obs, width, tiles, TILE: tl.constexpr):
-    """One stage, in place: every block of it on every operator [programs * n_obs, 4^width].
+def sweep(operators, blocks, steps, ranges, shifts, tiles, width, most, TILE: tl.constexpr):
+    """One stage, in place: every block of it on every operator [R, 4^width].
 
     A program instance holds 4^TILE coefficients, those over the digits that the stage's blocks act on, for one value of
     all other digits, and takes them through all blocks of the stage.
@@ -91,21 +91,22 @@ def sweep(operators, blocks, steps, ranges, shifts, skips, n_obs, width, tiles, 
     Args:
         blocks: [B, 16, 16]; the operator goes through their transposes.
         steps: [N, 3] block, and the places in the tile of its first and second digit.
-        ranges: [programs, 2] the steps of each program.
-        shifts: [programs, width] where each digit's bits begin, those in the tile first, the lowest first.
-        skips: [programs * n_obs] bits of a tile's number that are 0 wherever the operator is not.
-        tiles: 4^(width - TILE).
+        ranges: [R, 2] the steps of each operator.
+        shifts: [R, width] where each digit's bits begin, those in the tile first, then those that number its tiles.
+        tiles: [R] of each operator, `most` at most; all other coefficients are 0.
     """
     COLUMNS: tl.constexpr = 4 ** (TILE - 2)
-    number = tl.program_id(0) % tiles
-    row = tl.program_id(0) // tiles
-    program = row // n_obs
-    begin, end = tl.load(ranges + 2 * program), tl.load(ranges + 2 * program + 1)
-    if (begin < end) & ((number & tl.load(skips + row)) == 0):
-        own = shifts + program * width
+    number = tl.program_id(0) % most
+    row = tl.program_id(0) // most
+    count = tl.load(tiles + row)
+    if number < count:
+        begin, end = tl.load(ranges + 2 * row), tl.load(ranges + 2 * row + 1)
+        own = shifts + row * width
         origin = operators + (row.to(tl.int64) << (2 * width))
-        for digit in range(TILE, width):
+        digit = TILE
+        while (number >> (2 * (digit - TILE))) > 0:
             origin += ((number >> (2 * (digit - TILE))) & 3) << tl.load(own + digit)
+            digit += 1
         i, c = tl.arange(0, 16), tl.arange(0, COLUMNS)
         # The tile as [16, COLUMNS]: the pair's digits, and all others. At first the pair is that of the two highest.
         first, second = begin * 0 + TILE - 1, begin * 0 + TILE - 2

@@ -70,7 +70,7 @@ def pull_back_batch(
     double = made.doubles[large]
     bit = 2 * (width - 1 - digits)
     start_shifts = np.repeat(bit[:, ::-1], n_obs, axis=0) if whole else bit.reshape(-1, 1)
-    ends = 2 * (width - 1 - np.concatenate([made.order[:, num_encoded:], made.order[:, :num_encoded][:, ::-1]], axis=1))
+    ends = np.concatenate([made.order[:, num_encoded:], made.order[:, :num_encoded][:, ::-1]], axis=1)
     integers = _upload(
         np.int32,
         device,
@@ -81,13 +81,13 @@ def pull_back_batch(
         parts.steps,
         parts.ranges,
         parts.shifts,
-        parts.skips,
+        parts.tiles,
         start_shifts,
-        np.repeat(ends, n_obs, axis=0),
+        np.repeat(2 * (width - 1 - ends), n_obs, axis=0),
         made.starts[:, :, 1],
     )
     (
-        small_ranges_, small_codes, large_ranges_, large_codes, steps, ranges, shifts, skips, start_at, end_at, tails
+        small_ranges_, small_codes, large_ranges_, large_codes, steps, ranges, shifts, tiles, start_at, end_at, tails
     ) = integers  # fmt: skip
     given = tuple(measured) if whole else (measured,)
     angle = np.asarray(angles, np.float64)
@@ -119,12 +119,12 @@ def pull_back_batch(
     kernels.place[(len(start) * each,)](
         start, start_at, operators, width, each, DIGITS=start_at.shape[1], CHUNK=chunk, num_warps=1
     )
-    tiles = 4 ** (width - parts.tile)
-    for stage in range(len(parts.ranges)):
-        kernels.sweep[(tiles * len(operators),)](
-            operators, blocks, steps, ranges[stage], shifts[stage], skips[stage], n_obs, width, tiles,
-            TILE=parts.tile, num_warps=4,
-        )  # fmt: skip
+    for stage, most in enumerate(parts.tiles.max(axis=1).tolist()):
+        if most:
+            kernels.sweep[(most * len(operators),)](
+                operators, blocks, steps, ranges[stage], shifts[stage], tiles[stage], width, most,
+                TILE=parts.tile, num_warps=4,
+            )  # fmt: skip
     ground = width - num_encoded
     out = torch.empty(len(operators), 4**num_encoded, dtype=dtype, device=device)
     at_once = min(2**ground, 256)

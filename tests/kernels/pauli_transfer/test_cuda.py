@@ -68,6 +68,14 @@ def test_many_qubits_equal_the_tensors_on_the_cpu(engine, qubits, dtype, toleran
     np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_many_qubits_without_a_two_qubit_gate(engine, devices, random_program):
+    program = random_program(devices["guadalupe"], np.random.default_rng(0), 8, 0, 8, 0)
+    wanted = noisy_expectations([program], engine="reference")
+    found = noisy_expectations([program], engine=engine, device="cuda")
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_trajectories_are_those_of_numpy(dtype, devices, random_program):
     rng = np.random.default_rng(3)

@@ -23,18 +23,19 @@ def random_channel(rng):
     return matrix
 
 
-def through_stages(parts, number, blocks, operator, width, row):
-    """One operator [4^width] taken through the stages of program `number` as a device does it."""
+def through_stages(parts, blocks, operator, width, row):
+    """One operator [4^width] taken through its stages as a device does it."""
     operator = operator.copy()
     tile = parts.tile
     for stage in range(len(parts.ranges)):
-        begin, end = parts.ranges[stage, number]
-        shifts = parts.shifts[stage, number]
+        begin, end = parts.ranges[stage, row]
+        shifts = parts.shifts[stage, row]
+        assert sorted(shifts) == list(range(0, 2 * width, 2))
         spread = [sum((index >> 2 * place & 3) << shifts[place] for place in range(tile)) for index in range(4**tile)]
         for outside in range(4 ** (width - tile) if begin < end else 0):
             origin = sum((outside >> 2 * place & 3) << shifts[tile + place] for place in range(width - tile))
             where = origin + np.array(spread)
-            if outside & parts.skips[stage, row]:
+            if outside >= parts.tiles[stage, row]:
                 assert not operator[where].any()
                 continue
             held = operator[where].reshape([4] * tile)
@@ -56,7 +57,6 @@ def test_stages_equal_rows_one_by_one(qubits, tile, seed):
     width = made.width
     masks = (1 << made.starts[:, :, 0]).tolist()
     parts = stages(made, masks, tile)
-    assert sorted(parts.steps[:, 0].tolist()) == list(range(1, 1 + int((made.blocks != 0).sum())))
     # Rows of one block are multiplied here, so that blocks are what the plan says.
     channels = [random_channel(rng) for _ in range(sum(map(len, rows)))]
     blocks = np.tile(np.eye(16), (made.blocks.max() + 1, 1, 1))
@@ -77,18 +77,27 @@ def test_stages_equal_rows_one_by_one(qubits, tile, seed):
                 place[places.index(qubit)] = letter
                 start[tuple(place)] = rng.normal()
             wanted = pull_back(own[kept], mine, start, places)
-            found = through_stages(parts, number, blocks, start.ravel(), width, 2 * number + observable)
+            row = 2 * number + observable
+            found = through_stages(parts, blocks, start.ravel(), width, row)
             np.testing.assert_allclose(found, wanted.ravel(), rtol=1e-9, atol=1e-9 * abs(wanted).max())
 
 
-def test_tiles_that_nothing_has_reached_are_skipped():
+def test_only_tiles_that_an_operator_has_reached_are_swept():
     rows = np.array([(qubit, qubit + 1, -1, -1) for qubit in (4, 3, 2, 1, 0)], np.int32)
     made = plan([rows], [[0, 5]], [[]])
     parts = stages(made, (1 << made.starts[:, :, 0]).tolist(), 3)
-    # From the end: the readout of qubit 0 meets the pair (0, 1) first and grows; that of qubit 5 waits for the last.
-    assert (parts.skips[0] != 0).all()
-    assert parts.skips[-1, 0] == 0
-    assert bin(int(parts.skips[-1, 1])).count("1") == 6
+    # From the end: the readout of qubit 0 meets the pair (0, 1) first and grows; that of qubit 5 meets the last alone.
+    lengths = (parts.ranges[..., 1] - parts.ranges[..., 0]).tolist()
+    assert lengths == [[2, 1], [2, 0], [1, 0]]
+    assert parts.tiles.tolist() == [[1, 1], [16, 0], [64, 0]]
+
+
+def test_readouts_without_two_qubit_rows_need_no_stage():
+    rows = np.array([(qubit, -1, -1, -1) for qubit in range(5)], np.int32)
+    parts = stages(plan([rows], [list(range(5))], [[]]), [[1, 2, 4, 8, 16]], 3)
+    assert parts.shifts.shape == (0, 5, 5)
+    assert parts.ranges.shape == (0, 5, 2)
+    assert parts.steps.shape == (0, 3)
 
 
 def test_blocks_that_share_a_tile_share_a_stage():

@@ -62,6 +62,7 @@ def main() -> int:
         parts = [name for name in parts if name in ON_DEVICE]
     result = _bench.Result("quantum", ("qiskit", "qiskit-aer", "numba", "torch", "triton"))
     result.settings = {key: value for key, value in vars(arguments).items() if key not in ("json", "out", "peer")}
+    result.settings["parts"] = ",".join(parts)
     result.settings["threads"] = int(os.environ["OMP_NUM_THREADS"])
     for name in parts:
         part(name, arguments.device == "cpu")(arguments, result)

@@ -41,9 +41,10 @@ class Scores:
         self.designs, self.strata = draw(setting, seed, count)
         self.active = setting.template.actives([design.layers for design in self.designs])
         training, self.validation = setting.task.read_training()
-        self.training = Objective(setting.task, setting.template, training)
+        sharpness = setting.options.sharpness
+        self.training = Objective(setting.task, setting.template, training, sharpness=sharpness)
         few = equally_many(training, Options(ladder=True).ladder_examples, len(setting.task.classes))
-        self.few = Objective(setting.task, setting.template, few)
+        self.few = Objective(setting.task, setting.template, few, sharpness=sharpness)
         self.free = Objective(setting.task, setting.template, self.validation)
         self.scorer = scorer_of(setting, self.validation)
         self.found: dict[str, tuple[Array, float]] = {}

@@ -30,6 +30,7 @@ from typing import Any
 from _arms import (
     FINALISTS,
     PACKAGES,
+    PAPER,
     SEEDS,
     Finisher,
     _bench,
@@ -73,7 +74,7 @@ def main() -> int:
         "trials": arguments.trials,
         "noise_scale": arguments.noise_scale,
         "elivagar_candidates": min(CANDIDATES, arguments.trials),
-        "options": Options().model_dump(),
+        "options": Options(**PAPER).model_dump(),
     }
     rows = over_seeds(one_seed, arguments, arguments.trials, arguments.noise_scale)
     accuracy = {arm: [row[arm]["noisy_test_accuracy"] for row in rows] for arm in ARMS}
@@ -104,7 +105,7 @@ def main() -> int:
 
 def one_seed(seed: int, trials: int, noise_scale: float) -> dict[str, Any]:
     with folder() as home:
-        options = Options(data_seed=1 + seed)
+        options = Options(data_seed=1 + seed, **PAPER)
         if noise_scale != 1:
             snapshot = Path(home) / "scaled.json"
             QuantumDevice.from_name(options.device).scaled(noise_scale).write_snapshot(snapshot)

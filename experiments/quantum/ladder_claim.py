@@ -34,7 +34,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from _arms import PACKAGES, SEEDS, Finisher, _bench, folder, interval, supercircuit
+from _arms import PACKAGES, PAPER, SEEDS, Finisher, _bench, folder, interval, supercircuit
 
 from coevo.search.evaluator import Candidate, Context, Evaluator, Outcome
 from coevo.search.events import Staged, Told
@@ -73,7 +73,7 @@ def main() -> int:
     result.settings = {
         "seeds": arguments.seeds,
         "cpu_s": arguments.cpu_s,
-        "options": Options(ladder=True).model_dump() | {"data_seed": "1 + seed"},
+        "options": Options(ladder=True, **PAPER).model_dump() | {"data_seed": "1 + seed"},
         "arms": {
             name: dict(zip(("algorithm", "settings", "lag", "ladder"), arm, strict=True)) for name, arm in ARMS.items()
         },
@@ -174,7 +174,7 @@ def kept(path: Path, measure: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def setting_of(seed: int, ladder: bool = False) -> Setting:
-    return Setting.make(Options(data_seed=1 + seed, ladder=ladder))
+    return Setting.make(Options(data_seed=1 + seed, ladder=ladder, **PAPER))
 
 
 def train(seed: int, home: Path) -> Path:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from _arms import (
     PACKAGES,
+    PAPER,
     SEEDS,
     Finisher,
     _bench,
@@ -53,7 +54,7 @@ def main() -> int:
     result.settings = {
         "seeds": arguments.seeds,
         "trials": arguments.trials,
-        "options": Options().model_dump(),
+        "options": Options(**PAPER).model_dump(),
         "scales_of_FakeQuitoV2": list(SCALES),
         "drifts": {"count": DRIFTS, "spread": SPREAD},
     }
@@ -120,7 +121,7 @@ def one_seed(seed: int, trials: int) -> dict[str, Any]:
             path = Path(home) / f"quito_{scale:g}.json"
             quito.scaled(scale).write_snapshot(path)
             places[f"FakeQuitoV2 x {scale:g}"] = str(path)
-        first = Setting.make(Options(data_seed=1 + seed))
+        first = Setting.make(Options(data_seed=1 + seed, **PAPER))
         weights = supercircuit(first, seed, Path(home) / "supercircuit")
         trivial = tuple(range(first.n_qubits))
         # Noise-free accuracy knows no device: one search for all of them.

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _arms import PACKAGES, SEEDS, _bench, changed, folder, interval, over_seeds, parser, shown, supercircuit
+from _arms import PACKAGES, PAPER, SEEDS, _bench, changed, folder, interval, over_seeds, parser, shown, supercircuit
 from _scores import OF_A_COUNT, SCRATCH_STEPS, TRUTHS, Array, Scores, Strata
 from scipy.stats import kendalltau, spearmanr
 
@@ -62,7 +62,7 @@ def main() -> int:
         "strata_of_gates": GATE_STRATA,
         "scratch_steps": SCRATCH_STEPS,
         "trainings": 2,
-        "options": Options().model_dump() | {"data_seed": "1 + seed", "sampler": list(SAMPLERS)},
+        "options": Options(**PAPER).model_dump() | {"data_seed": "1 + seed", "sampler": list(SAMPLERS)},
     }
     rows = over_seeds(one_seed, arguments, arguments.designs)
     names = list(rows[0]["scores"])
@@ -124,7 +124,7 @@ def one_seed(seed: int, count: int) -> dict[str, Any]:
         print(f"seed {seed}: {what} after {time.perf_counter() - began:.0f} s", flush=True)
 
     with one_thread(), folder() as home:
-        scores = Scores(Setting.make(Options(data_seed=1 + seed)), seed, count)
+        scores = Scores(Setting.make(Options(data_seed=1 + seed, **PAPER)), seed, count)
         trained = scores.train()
         say("trained from scratch")
         starts = {"untrained": 0} | dict.fromkeys(SAMPLERS)

@@ -165,3 +165,19 @@ def test_calibrated_loss_of_useless_and_of_perfect_logits():
     assert calibrated_loss(np.zeros((40, 4)), labels) == pytest.approx(np.log(4))
     assert calibrated_loss(-np.eye(4)[labels], labels) == pytest.approx(np.log(4), abs=1e-2)  # no factor below 0
     assert calibrated_loss(0.1 * np.eye(4)[labels], labels) < 1e-6
+
+
+def test_sharpness_multiplies_the_logits_inside_the_loss_alone():
+    plain = Objective(TASK, TEMPLATE, EXAMPLES, np.float64)
+    sharp = Objective(TASK, TEMPLATE, EXAMPLES, np.float64, sharpness=8.0)
+    angles = TEMPLATE.with_constants(RNG.uniform(-3, 3, (1, TEMPLATE.n_angles)))
+    logits = plain.logits(angles, ACTIVE)
+    np.testing.assert_allclose(sharp.logits(angles, ACTIVE), logits, atol=1e-12)
+    value, gradient = sharp.value_and_gradient(angles, ACTIVE)
+    assert value[0] == pytest.approx(accuracy_and_loss(8.0 * logits[0], EXAMPLES.labels)[1], abs=1e-12)
+    slot = int(np.flatnonzero(MASK[0])[0])
+    ahead, back = angles.copy(), angles.copy()
+    ahead[0, slot] += 1e-5
+    back[0, slot] -= 1e-5
+    slope = (sharp.value_and_gradient(ahead, ACTIVE)[0] - sharp.value_and_gradient(back, ACTIVE)[0])[0] / 2e-5
+    assert gradient[0, slot] == pytest.approx(slope, abs=1e-8)

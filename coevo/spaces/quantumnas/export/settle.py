@@ -46,7 +46,7 @@ def settle(setting: Setting, design: CoDesign, context: WorkContext, test: bool 
     task, template, steps = setting.task, setting.template, setting.options.scratch_steps
     context.progress(0, steps + 3, "reading the task")
     training, validation = task.read_training() if isinstance(task, Classification) else (None, None)
-    objective = Objective(task, template, training)
+    objective = Objective(task, template, training, sharpness=setting.options.sharpness)
 
     def progress(step: int) -> None:
         context.progress(step, steps + 3, "training from scratch")

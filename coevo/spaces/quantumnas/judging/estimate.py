@@ -55,7 +55,7 @@ class QuickEstimate(Evaluator):
         if isinstance(task, Classification):
             training, validation = task.read_training()
             few = equally_many(training, setting.options.ladder_examples, len(task.classes))
-            self._training = Objective(task, template, few)
+            self._training = Objective(task, template, few, sharpness=setting.options.sharpness)
             self._validation = Objective(task, template, validation)
         else:
             self._training = self._validation = Objective(task, template)

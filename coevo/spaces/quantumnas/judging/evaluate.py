@@ -50,7 +50,7 @@ class NoisyJudge(Evaluator):
         task, template = setting.task, setting.template
         training, validation = task.read_training() if isinstance(task, Classification) else (None, None)
         self._weights = load_supercircuit(context.artifact("supercircuit"))
-        self._training = Objective(task, template, training)
+        self._training = Objective(task, template, training, sharpness=options.sharpness)
         self._validation = Objective(task, template, validation, np.float64)
         self._estimator: Estimator | None = None
         if options.estimator == "none":

@@ -20,11 +20,22 @@ class Objective:
 
     For a classification it is the mean negative log-likelihood (nat) over `examples`, encoded once; for a ground state
     the energy, in the Hamiltonian's unit. Angles are [C, n_angles], active [C, gates].
+
+    `sharpness` multiplies the logits inside the loss, not those that `logits` gives: expectation values lie in [-1, 1],
+    so that without it even a perfect circuit's chances stay near uniform, and the loss cares for what is already right.
     """
 
-    def __init__(self, task: Task, template: Template, examples: Examples | None = None, dtype: type[Any] = np.float32):
+    def __init__(
+        self,
+        task: Task,
+        template: Template,
+        examples: Examples | None = None,
+        dtype: type[Any] = np.float32,
+        sharpness: float = 1.0,
+    ):
         self.task = task
         self.dtype = dtype
+        self._sharpness = sharpness
         self.count = 1
         self._readout: Readout | None = None
         self._energy: Energy | None = None
@@ -35,7 +46,7 @@ class Objective:
         self.count = len(examples.labels)
         self.labels = examples.labels
         states = product_states(examples.inputs, task.encoder, task.n_qubits)
-        self._readout = Readout(template.circuit, states, examples.labels, task.head, dtype)
+        self._readout = Readout(template.circuit, states, examples.labels, task.head * sharpness, dtype)
 
     def value_and_gradient(
         self, angles: Real, active: Active, rows: NDArray[np.int64] | None = None
@@ -49,7 +60,8 @@ class Objective:
     def logits(self, angles: Real, active: Active) -> Real:
         """[C, examples, classes]; of a classification alone."""
         assert self._readout is not None
-        return self._readout.logits(angles.astype(self.dtype, copy=False), active)
+        found: Real = self._readout.logits(angles.astype(self.dtype, copy=False), active)
+        return found if self._sharpness == 1 else found / self.dtype(self._sharpness)
 
     def energies(self, angles: Real, active: Active) -> Real:
         """[C]; of a ground state alone."""

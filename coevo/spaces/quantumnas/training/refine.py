@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,10 @@ from coevo.errors import InputError
 from coevo.spaces.quantumnas.ansatz.design import CoDesign
 from coevo.spaces.quantumnas.judging.noisy import NoisyScorer
 from coevo.spaces.quantumnas.options import Options
-from coevo.spaces.quantumnas.tasks.task import Classification, Examples
+from coevo.spaces.quantumnas.tasks.task import Examples
 from coevo.spaces.quantumnas.training.circuits import fine_tune
 from coevo.spaces.quantumnas.training.noise_aware import NoisyObjective, train_noise_aware
-from coevo.spaces.quantumnas.training.objectives import Objective, Task, accuracy_and_loss
+from coevo.spaces.quantumnas.training.objectives import Objective, accuracy_and_loss
 from coevo.spaces.quantumnas.training.pruning import prune
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _pruned(
     options: Options, design: CoDesign, start: Judged, scorer: NoisyScorer, training: Examples | None
 ) -> tuple[Judged, NDArray[np.bool_] | None, dict[str, float]]:
     template = scorer.template
-    objective = Objective(scorer.task, template, training)
+    objective = Objective(scorer.task, template, training, sharpness=options.sharpness)
     made = prune(
         template,
         design,
@@ -127,11 +127,11 @@ def _noise_aware(
     steps, rate = options.noise_aware_steps, options.noise_aware_learning_rate
     factor = 1.0
     if training is not None:
-        factor = options.noise_aware_sharpness * shrinkage(scorer, design, start, training)
+        factor = options.sharpness * shrinkage(scorer, design, start, training)
     objective = NoisyObjective(scorer, design, training, start.mapped.initial, factor)
     aware = judge(scorer, design, train_noise_aware(objective, start.angles, steps, rate, frozen))
     # The control: as many steps on logits as sharp, without noise.
-    plain = Objective(_sharpened(scorer.task, options.noise_aware_sharpness), scorer.template, training)
+    plain = Objective(scorer.task, scorer.template, training, sharpness=options.sharpness)
     active = scorer.template.actives([design.layers])
     tuned = fine_tune(scorer.template, start.angles, active, plain, steps, rate, frozen)[0].astype(np.float64)
     control = judge(scorer, design, tuned)
@@ -153,10 +153,6 @@ def shrinkage(scorer: NoisyScorer, design: CoDesign, judged: Judged, examples: E
     noisy = scorer.outputs([judged.mapped], examples)[0]
     spreads = [float(np.std(logits - logits.mean(axis=1, keepdims=True))) for logits in (free, noisy)]
     return spreads[0] / spreads[1] if min(spreads) > 0 else 1.0
-
-
-def _sharpened(task: Task, factor: float) -> Any:
-    return dataclasses.replace(task, head=task.head * factor) if isinstance(task, Classification) else task
 
 
 def _values(name: str, judged: Judged) -> dict[str, float]:

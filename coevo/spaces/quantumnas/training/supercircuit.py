@@ -32,7 +32,7 @@ CHECKPOINT_EVERY_S = 2.0
 Array = NDArray[Any]
 _OTHERS_THAT_MATTER = (
     "gates", "widths", "artifact_depth", "data", "data_path", "data_seed", "max_blocks", "sampler",
-    "start", "subcircuits_per_step", "train_examples",
+    "sharpness", "start", "subcircuits_per_step", "train_examples",
 )  # fmt: skip
 
 
@@ -56,7 +56,8 @@ def train_supercircuit(
     steps = options.supercircuit_steps
     if progress is not None:
         progress(0, steps, "reading the task")
-    objective = Objective(task, template, task.read_training()[0] if isinstance(task, Classification) else None)
+    training = task.read_training()[0] if isinstance(task, Classification) else None
+    objective = Objective(task, template, training, sharpness=options.sharpness)
     sampler = sampler_of(options, template)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
     start = rng.uniform(-START_SPREAD, START_SPREAD, template.n_angles).astype(np.float32)

@@ -172,7 +172,7 @@ def test_names():
         task_of("mnist5")
     with pytest.raises(UnknownName, match=r"unknown data 'beh2' .*Did you mean 'beh2-6q'"):
         task_of("beh2")  # a reduced active space is never meant by the bare name
-    with pytest.raises(ConfigError, match="validation = 0"):
+    with pytest.raises(ConfigError, match="'validation_examples' = 0"):
         task_of("mnist4", validation=0)
 
 

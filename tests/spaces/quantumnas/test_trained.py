@@ -48,7 +48,7 @@ def test_it_judges_weights_of_training_from_scratch(trained_options, prepared):
     (outcome,) = judge.evaluate([Candidate(0, "", DESIGN, 0, Path())], Context(artifacts=prepared))
     training, validation = setting.task.read_training()
     template, rate = setting.template, setting.options.scratch_learning_rate
-    objective = Objective(setting.task, template, training)
+    objective = Objective(setting.task, template, training, sharpness=setting.options.sharpness)
     angles = train_from_scratch(template, template.actives([DESIGN.layers]), objective, 40, rate, [SCRATCH_SEED])[0]
     scorer = scorer_of(setting, validation)
     accuracy, loss = accuracy_and_loss(

@@ -23,11 +23,14 @@ class End(Protocol):
     n_obs: int
     qubits: tuple[int, ...]
 
-    def fill(self, starts: Array, segments: Array, operators: Array) -> None:
-        """The operators before the last segments."""
+    def places(self, starts: Array, width: int) -> Array:
+        """[n_obs, m]: the coefficients of operators [4^width] that may not be 0 before the last segments."""
+
+    def fill(self, starts: Array, segments: Array) -> Array:
+        """Those coefficients, [n_obs, m]."""
 
     def flow(self, starts: Array, segments: Array, states: Array, by_segment: Array) -> None:
-        """Adds dL / d segments [S, 4, 4] to `by_segment`, where dL / d operators is `states`."""
+        """Adds dL / d segments [S, 4, 4] to `by_segment`, where dL / d these coefficients is `states` [n_obs, m]."""
 
 
 class Readouts:
@@ -38,23 +41,19 @@ class Readouts:
         self.n_obs = len(program.read)
         self._readout = program.readout.astype(kind)
 
-    def fill(self, starts: Array, segments: Array, operators: Array) -> None:
-        operators[:] = 0
-        width = _digits(operators)
-        for observable, (digit, segment) in enumerate(starts.tolist()):
-            identity, z = self._readout[observable]
-            tail = segments[segment]
-            step = 4 ** (width - 1 - digit)
-            operators[observable, : 4 * step : step] = identity * tail[0] + z * tail[3]
+    def places(self, starts: Array, width: int) -> Array:
+        places: Array = 4 ** (width - 1 - starts[:, :1]) * np.arange(4)  # I, X, Y, Z of its qubit
+        return places
+
+    def fill(self, starts: Array, segments: Array) -> Array:
+        tails = segments[starts[:, 1]]  # [n_obs, 4, 4]
+        measured: Array = self._readout[:, :1] * tails[:, 0] + self._readout[:, 1:] * tails[:, 3]
+        return measured
 
     def flow(self, starts: Array, segments: Array, states: Array, by_segment: Array) -> None:
-        width = _digits(states)
-        for observable, (digit, segment) in enumerate(starts.tolist()):
-            if segment:
-                ends = states[observable, : 4 ** (width - digit) : 4 ** (width - 1 - digit)]
-                identity, z = self._readout[observable]
-                by_segment[segment, 0] += identity * ends
-                by_segment[segment, 3] += z * ends
+        # Segment 0, the identity, may come several times; nothing reads its gradient.
+        by_segment[starts[:, 1], 0] += self._readout[:, :1] * states
+        by_segment[starts[:, 1], 3] += self._readout[:, 1:] * states
 
 
 class Sums:
@@ -68,18 +67,22 @@ class Sums:
         self._measured = sums.measured(program, places).astype(kind)
         self._partial: list[Array] = []
 
-    def fill(self, starts: Array, segments: Array, operators: Array) -> None:
+    def places(self, starts: Array, width: int) -> Array:
+        apart = 4 ** (width - 1 - starts[:, 0])
+        digits = np.indices([4] * len(starts)).reshape(len(starts), -1)  # of the touched qubits, in their order
+        return np.tile(apart @ digits, (self.n_obs, 1))
+
+    def fill(self, starts: Array, segments: Array) -> Array:
         # Every contraction takes the axis after the observables' and puts its image last, so after all the order is
         # back; what stood before each contraction is kept for the gradient.
         tensor, self._partial = self._operators, []
         for place, segment in enumerate(starts[:, 1].tolist()):
             self._partial.append(tensor)
             tensor = np.tensordot(tensor, self._measured[place] @ segments[segment], axes=(1, 0))
-        operators[:] = 0
-        self._view(starts, operators)[...] = tensor
+        return tensor.reshape(self.n_obs, -1)
 
     def flow(self, starts: Array, segments: Array, states: Array, by_segment: Array) -> None:
-        state = self._view(starts, states)
+        state = states.reshape(self.n_obs, *[4] * len(starts))
         for place in range(len(starts) - 1, -1, -1):
             state = np.moveaxis(state, -1, 1)  # as the axes of self._partial[place] stand
             segment, measured = int(starts[place, 1]), self._measured[place]
@@ -87,15 +90,3 @@ class Sums:
                 before = np.moveaxis(self._partial[place], 1, 0).reshape(4, -1)
                 by_segment[segment] += measured.T @ (before @ np.moveaxis(state, 1, 0).reshape(4, -1).T)
             state = np.moveaxis(np.tensordot(measured @ segments[segment], state, axes=(1, 1)), 0, 1)
-
-    def _view(self, starts: Array, tensor: Array) -> Array:
-        """[n_obs] + [4] * r of a tensor [n_obs, 4^width]: I on every other digit, axes in the order of the places."""
-        width, digits = _digits(tensor), starts[:, 0].tolist()
-        chosen: list[int | slice] = [slice(None) if digit in digits else 0 for digit in range(width)]
-        inside = tensor.reshape(self.n_obs, *[4] * width)[(slice(None), *chosen)]
-        rank = {digit: 1 + axis for axis, digit in enumerate(sorted(digits))}
-        return inside.transpose(0, *(rank[digit] for digit in digits))
-
-
-def _digits(tensor: Array) -> int:
-    return (int(tensor.shape[1]).bit_length() - 1) // 2

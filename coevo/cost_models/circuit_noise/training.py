@@ -7,7 +7,7 @@ sees the noisy expectation values of all samples, and its gradient by them is al
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,9 +22,12 @@ from coevo.cost_models.circuit_noise.batch import (
 from coevo.cost_models.circuit_noise.checks import floating, real_array
 from coevo.cost_models.circuit_noise.ends import End, Readouts, Sums
 from coevo.cost_models.circuit_noise.pauli_sums import PauliSums
-from coevo.cost_models.circuit_noise.program import Program, affine_angles
+from coevo.cost_models.circuit_noise.program import Program
 from coevo.errors import InputError
 from coevo.hardware.quantum.table import DOUBLE_BASIS, SINGLE_BASIS
+
+if TYPE_CHECKING:
+    from coevo.kernels.pauli_transfer.training import Route
 
 MAX_QUBITS = 8
 """Default limit: an operator is stored for every two-qubit block, 0.5 MiB each at 8 qubits."""
@@ -59,7 +62,10 @@ class NoiseAwareCircuit:
         *,
         observables: PauliSums | None = None,
     ):
+        from coevo.kernels.pauli_transfer.blocks import recipe
         from coevo.kernels.pauli_transfer.plan import plan
+        from coevo.kernels.pauli_transfer.products import PIECE
+        from coevo.kernels.pauli_transfer.training import places, route
 
         kind = floating(dtype)
         data = np.zeros((1, 0)) if inputs is None else real_array(inputs, "the inputs")
@@ -76,113 +82,142 @@ class NoiseAwareCircuit:
                 raise InputError("the observables are multiples of the identity; expected one that a circuit changes")
             self._end = Sums(program, observables, kind)
         table = program.device.channels
-        self._rows, singles, doubles = with_own_matrices(program, program.body.rows, table.singles, table.doubles)
-        self._matrices = (singles.astype(kind), doubles.astype(kind))
-        self._bases = (SINGLE_BASIS.astype(kind), DOUBLE_BASIS.astype(kind))
-        self._plan = plan([self._rows], [self._end.qubits], [program.encoder.qubits])
-        encoded = self._plan.encoded[0]
-        if self._plan.width > max(2, max_qubits):
-            raise too_large(program, self._plan.width, max_qubits)
-        self._encoded = len(encoded)
-        prepared = dict(zip(program.encoder.qubits, EncodedBatch([program], data, kind).vectors(0), strict=True))
-        vectors = [prepared[qubit] for qubit in encoded]
-        half = self._encoded // 2
-        self.samples = len(data)
-        self._left = np.ascontiguousarray(products(vectors[:half], self.samples), dtype=kind)
-        self._right = np.ascontiguousarray(products(vectors[half:], self.samples), dtype=kind)
-        self._ground = np.ones(1, kind)
-        for _ in range(self._plan.width - self._encoded):
-            self._ground = np.kron(self._ground, np.array([1, 0, 0, 1], kind))
-        steps, width, n_obs = self._plan.blocks.shape[1], self._plan.width, self._end.n_obs
-        self._used = np.ascontiguousarray(self._plan.blocks[0, ::-1])
-        self._pairs = np.ascontiguousarray(self._plan.pairs[0, ::-1])
-        self._segments = np.empty((self._plan.segments, 4, 4), kind)
-        self._prefixes = np.empty((len(self._plan.singles), 4, 4), kind)
-        self._mixed, self._cores = (np.empty((len(self._plan.doubles), 16, 16), kind) for _ in range(2))
-        self._blocks = np.empty((steps + 1, 16, 16), kind)
-        self._stored = np.empty((steps + 1, n_obs, 4**width), kind)
-        self._orders = np.empty((steps + 1, width), np.int64)
+        rows, singles, doubles = with_own_matrices(program, program.body.rows, table.singles, table.doubles)
+        made = plan([rows], [self._end.qubits], [program.encoder.qubits])
+        encoded = made.encoded[0]
+        if made.width > max(2, max_qubits):
+            raise too_large(program, made.width, max_qubits)
+        n_obs, width = self._end.n_obs, made.width
+        opened = np.zeros(len(rows), bool)
+        opened[program.body.terms[:, 0]] = True
+        self._recipe = recipe(
+            made, rows, program.body.angles, opened, singles, doubles, SINGLE_BASIS, DOUBLE_BASIS, kind
+        )
+        self._route = route(made.pairs[0, ::-1], width, n_obs)
+        self._starts = made.starts[0]
+        self._samples(program, data, encoded)
+        self._ends = np.take_along_axis(places(self._route, n_obs), self._end.places(self._starts, width), axis=1)
+        self._encoded = _where_encoded(self._route, made.order[0].tolist(), len(encoded), n_obs)
+        ones, twos, steps = len(self._recipe.ones), len(self._recipe.twos), len(self._recipe.last)
+        self._cosines, self._sines = np.empty(len(rows), kind), np.empty(len(rows), kind)
+        self._segments, self._turned = np.empty((made.segments, 4, 4), kind), np.empty((ones, 4, 4), kind)
+        self._wide, self._blocks, self._flow = (np.empty((twos, 16, 16), kind) for _ in range(3))
+        pieces = self._route.lanes * 4 ** (width - 2) // PIECE
+        self._tiles = np.empty((steps, self._route.groups, pieces, 16 * PIECE), kind)
 
     def values(self, weights: ArrayLike) -> Array:
         """Noisy expectation values [samples, n_obs]."""
-        self._backward(self._angles(weights))
-        return self._expectations()
+        return self._expectations(self._backward(self._checked(weights)))
 
     def value_and_gradient(self, weights: ArrayLike, loss: Loss) -> tuple[float, Array]:
         """The loss of all samples and its gradient [num_weights]."""
-        angles = self._angles(weights)
-        self._backward(angles)
-        value, by_value = loss(self._expectations())
+        value, by_value = loss(self._expectations(self._backward(self._checked(weights))))
         if by_value.shape != (self.samples, self._end.n_obs):
             raise InputError(
                 f"the loss gave a gradient of shape {by_value.shape}; expected [samples, n_obs] = "
                 f"{(self.samples, self._end.n_obs)}"
             )
-        return value, self._gradient(angles, self._weighted_states(by_value.astype(self._kind, copy=False)))
+        return value, self._gradient(self._weighted_states(by_value))
 
     def sweeps(self, weights: ArrayLike) -> Array:
         """Both sweeps without any data, the gradient of sum_o Tr(O_o) [num_weights]: what a step costs beside the two
         matrix products that meet the samples. For benchmarks."""
-        angles = self._angles(weights)
-        self._backward(angles)
-        states = np.zeros_like(self._stored[0])
-        states[:, 0] = 1
-        return self._gradient(angles, states)
+        states = np.zeros_like(self._backward(self._checked(weights)))
+        states.reshape(-1)[self._encoded[:, 0, 0]] = 1
+        return self._gradient(states)
 
-    def _gradient(self, angles: Array, states: Array) -> Array:
-        """The gradient [num_weights] for the operators R_o, `states` [n_obs, 4^width]."""
-        from coevo.kernels.pauli_transfer.training import chain, sweep_forward
+    def _samples(self, program: Program, data: Array, encoded: list[int]) -> None:
+        """Encoded samples as two factors, [L, samples] of the first qubits and [R, samples] of the others. One matrix
+        product meets the second, sums a sample the first; so the first is kept small."""
+        vectors = dict(zip(program.encoder.qubits, EncodedBatch([program], data, self._kind).vectors(0), strict=True))
+        ordered = [vectors[qubit] for qubit in encoded]
+        split = min(len(ordered) // 2, max(0, len(ordered) - 3))
+        self.samples = len(data)
+        self._left = np.ascontiguousarray(products(ordered[:split], self.samples), dtype=self._kind)
+        self._right = np.ascontiguousarray(products(ordered[split:], self.samples), dtype=self._kind)
 
-        flow = np.zeros_like(self._blocks)
-        sweep_forward(self._pairs, self._blocks, self._used, self._stored, self._orders, states, flow)
-        by_segment = np.zeros_like(self._segments)
-        self._end.flow(self._plan.starts[0], self._segments, states, by_segment)
-        by_angle = np.zeros(len(angles), self._kind)
-        chain(
-            self._rows, angles, *self._matrices, *self._bases, self._plan.singles, self._plan.doubles, self._segments,
-            self._prefixes, self._mixed, self._cores, flow, by_segment, by_angle,
-        )  # fmt: skip
-        body = self.program.body
-        gradient = np.zeros(self.program.num_weights, self._kind)
-        np.add.at(gradient, body.terms[:, 1], body.slopes.astype(self._kind) * by_angle[body.terms[:, 0]])
-        return gradient
-
-    def _angles(self, weights: ArrayLike) -> Array:
+    def _checked(self, weights: ArrayLike) -> Array:
         numbers = real_array(weights, "the weights")
         if numbers.shape != (self.program.num_weights,) or not np.isfinite(numbers).all():
             raise InputError(f"expected {self.program.num_weights} finite weights, got an array of {numbers.shape}")
-        return affine_angles(self.program.body, numbers)
+        return numbers
 
-    def _backward(self, angles: Array) -> None:
-        from coevo.kernels.pauli_transfer.training import build, sweep_back
+    def _backward(self, weights: Array) -> Array:
+        """The operators before the first block, as the sweeps have them."""
+        from coevo.kernels.pauli_transfer.blocks import angles_of, build
+        from coevo.kernels.pauli_transfer.training import sweep_back
 
+        body, made, way = self.program.body, self._recipe, self._route
+        angles_of(body.angles, body.terms, body.slopes, weights, self._cosines, self._sines)
         build(
-            self._rows, angles, *self._matrices, *self._bases, self._plan.singles, self._plan.doubles, self._segments,
-            self._prefixes, self._mixed, self._cores, self._blocks,
+            made.ones, made.twos, made.turns, made.pair_turns, made.singles, made.begins, made.columns, made.entries,
+            self._cosines, self._sines, self._segments, self._turned, self._wide, self._blocks,
         )  # fmt: skip
-        self._end.fill(self._plan.starts[0], self._segments, self._stored[-1])
-        self._orders[-1] = np.arange(self._plan.width)
-        sweep_back(self._pairs, self._blocks, self._used, self._stored, self._orders)
+        operators = np.zeros(self._tiles.shape[1:], self._kind)
+        operators.reshape(-1)[self._ends] = self._end.fill(self._starts, self._segments)
+        sweep_back(self._blocks, made.last, way.strides, way.runs, way.begins, operators, self._tiles)
+        return operators
 
-    def _expectations(self) -> Array:
-        n_obs, width = self._end.n_obs, self._plan.width
-        where = {digit: axis for axis, digit in enumerate(self._orders[0].tolist())}
-        axes = [1 + where[digit] for digit in self._plan.order[0].tolist()]
-        first = self._stored[0].reshape(n_obs, *[4] * width).transpose(0, *axes)
-        operators = first.reshape(n_obs * len(self._left), len(self._right), -1) @ self._ground
-        partial = (operators @ self._right).reshape(n_obs, len(self._left), self.samples)
-        result: Array = np.einsum("olb,lb->bo", partial, self._left)
-        return result
+    def _gradient(self, states: Array) -> Array:
+        """The gradient [num_weights] for the operators R_o before the first block, as the sweeps have them; used up."""
+        from coevo.kernels.pauli_transfer.blocks import chain
+        from coevo.kernels.pauli_transfer.training import by_weight, sweep_forward
+
+        body, made, way = self.program.body, self._recipe, self._route
+        sweep_forward(self._blocks, made.last, way.strides, way.runs, way.begins, self._tiles, states, self._flow)
+        by_segment, by_angle = np.zeros_like(self._segments), np.zeros_like(self._cosines)
+        self._end.flow(self._starts, self._segments, states.reshape(-1)[self._ends], by_segment)
+        chain(
+            made.ones, made.twos, made.turns, made.pair_turns, made.singles, made.begins, made.columns, made.entries,
+            self._cosines, self._sines, self._segments, self._turned, self._wide, self._blocks, self._flow, by_segment,
+            by_angle,
+        )  # fmt: skip
+        gradient = np.zeros(self.program.num_weights, self._kind)
+        by_weight(body.terms, body.slopes, by_angle, gradient)
+        return gradient
+
+    def _expectations(self, operators: Array) -> Array:
+        from coevo.kernels.pauli_transfer.training import meet_left
+
+        n_obs = self._end.n_obs
+        met = operators.reshape(-1).take(self._encoded)
+        met = met[..., 0] if met.shape[2] == 1 else met.sum(axis=2)  # [n_obs, L R]
+        partial = met.reshape(n_obs * len(self._left), -1) @ self._right
+        if len(self._left) == 1:
+            return partial.T
+        values = np.empty((n_obs, self.samples), self._kind)
+        meet_left(partial.reshape(n_obs, len(self._left), -1), self._left, values)
+        return values.T
 
     def _weighted_states(self, by_value: Array) -> Array:
-        """R_o = sum over samples of by_value[sample, o] times the sample, [n_obs, 4^width], as orders[0] has it."""
-        n_obs, width = by_value.shape[1], self._plan.width
-        weighted = (by_value.T[:, None, :] * self._left[None]).reshape(-1, self.samples)
-        states = (weighted @ self._right.T).reshape(n_obs, -1)
-        whole = (states[:, :, None] * self._ground).reshape(n_obs, *[4] * width)
-        held = self._plan.order[0].tolist()
-        axes = [1 + held.index(digit) for digit in self._orders[0].tolist()]
-        return np.ascontiguousarray(whole.transpose(0, *axes)).reshape(n_obs, -1)
+        """R_o = sum over samples of by_value[sample, o] times the sample, as the sweeps begin with it."""
+        from coevo.kernels.pauli_transfer.training import weigh_left
+
+        n_obs = self._end.n_obs
+        factors = np.ascontiguousarray(by_value.T, dtype=self._kind)
+        weighted = factors[:, None]
+        if len(self._left) > 1:
+            weighted = np.empty((n_obs, *self._left.shape), self._kind)
+            weigh_left(factors, self._left, weighted)
+        met = weighted.reshape(-1, self.samples) @ self._right.T
+        states = np.zeros(self._tiles.shape[1:], self._kind)
+        states.reshape(-1)[self._encoded] = met.reshape(n_obs, -1, 1)
+        return states
+
+
+def _where_encoded(way: Route, digits: list[int], encoded: int, n_obs: int) -> NDArray[np.int64]:
+    """[n_obs, 4^encoded, 2^others]: where the operators before the first block have what a sample meets. `digits` are
+    the encoded qubits' digits, then the others'; a qubit in |0> meets I and Z alone."""
+    from coevo.kernels.pauli_transfer.training import places
+
+    order = way.orders[0].tolist()
+    width = len(order)
+    place = places(way, n_obs).reshape(n_obs, *[4] * width)
+    axes = [1 + order.index(digit) for digit in digits]
+    found = place.transpose(0, *axes).reshape(n_obs, 4**encoded, *[4] * (width - encoded))
+    for axis in range(2, found.ndim):
+        found = found.take([0, 3], axis=axis)
+    return np.ascontiguousarray(found.reshape(n_obs, 4**encoded, -1))
 
 
 def noise_aware_gradients(
@@ -205,15 +240,19 @@ def energy(values: Array) -> tuple[float, Array]:
 
 def cross_entropy(labels: NDArray[np.int64]) -> Loss:
     """Mean negative log-likelihood of a softmax over the readouts, by labels [samples]."""
+    from coevo.kernels.softmax import constants
+    from coevo.kernels.softmax import cross_entropy as compiled_cross_entropy
+
+    targets: dict[tuple[int, np.dtype[Any]], Array] = {}
 
     def loss(values: Array) -> tuple[float, Array]:
-        shifted = values - values.max(axis=1, keepdims=True)
-        exponents = np.exp(shifted)
-        total = exponents.sum(axis=1, keepdims=True)
-        rows = np.arange(len(labels))
-        value = float(np.mean(np.log(total[:, 0]) - shifted[rows, labels]))
-        gradient = exponents / total
-        gradient[rows, labels] -= 1
-        return value, gradient / len(labels)
+        key = (values.shape[1], values.dtype)
+        if key not in targets:
+            targets[key] = np.ascontiguousarray(np.eye(values.shape[1], dtype=values.dtype)[labels].T)
+        integers, limits = constants(values.dtype)
+        logits = np.array(values.T, order="C")
+        value = compiled_cross_entropy(logits, logits.view(integers), targets[key], limits)
+        logits *= 0.5  # it gives twice the gradient
+        return float(value), logits.T
 
     return loss

@@ -3,262 +3,191 @@
 With g[b, o] = dL / dE[b, o], the full-batch loss depends on the data only through the n_obs operators
 R_o = sum_b g[b, o] rho_b, and dL / d theta = sum_o Tr(dO_o / d theta R_o): the sweeps cost the same for one sample and
 for a thousand. Noise is not invertible, so operators are stored and not undone. Conventions:
-`coevo.kernels.pauli_transfer`; who merges with whom: `coevo.kernels.pauli_transfer.plan`.
+`coevo.kernels.pauli_transfer`; the blocks' matrices: `coevo.kernels.pauli_transfer.blocks`.
+
+Observables are swept in groups of as many lanes: 1 or 4, more where there are few qubits, so that C = lanes 4^(k - 2)
+columns fill pieces of 64. Operators and states are [groups, C / 64, 16 64]: two qubits' digits number 16 rows, the
+other digits and then the lane the columns, 64 columns of all rows side by side. Before and after every block its own
+pair stands in front, so that a block is one product a piece.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coevo.kernels.jit import compiled
-from coevo.kernels.pauli_transfer.sweep import multiply, pair_product, row_matrix
+from coevo.kernels.pauli_transfer.products import PIECE, add_outer, mix
 
 
-@compiled
-def build(
-    rows: Any, angles: Any, singles: Any, doubles: Any, single_basis: Any, double_basis: Any, small: Any, large: Any,
-    segments: Any, prefixes: Any, mixed: Any, cores: Any, blocks: Any,
-) -> None:  # fmt: skip
-    """Every matrix of a program.
+class Route(NamedTuple):
+    """How the order of the digits changes from block to block.
 
-    small int64 [N1, 3] and large int64 [N2, 6] are a plan's `singles` and `doubles`. Filled: segments [S, 4, 4];
-    prefixes [N1, 4, 4], what stands before each row in its segment; cores [N2, 16, 16], each two-qubit row alone; mixed
-    [N2, 16, 16], what its block amounts to before it and its segments; blocks [B, 16, 16].
+    Attributes:
+        orders: [steps + 1, k] the digits before each block, its pair in front, and at the end (0, 1, ... k - 1).
+        strides: [steps, 2] in the order AFTER block t, how far apart neighbours in its pair's two digits are.
+        runs: [steps] there, how many entries with both digits 0 stand side by side at least, at most 64.
+        begins: [steps, C] there, where each such run begins; C / run of them count.
+        lanes: of every group.
+        groups: of observables.
     """
-    kind = segments.dtype
-    matrix, spare, product = np.empty((4, 4), kind), np.empty((4, 4), kind), np.empty((4, 4), kind)
-    core, wide, whole = np.empty((16, 16), kind), np.empty((16, 16), kind), np.empty((16, 16), kind)
-    for s in range(len(segments)):
-        for i in range(4):
-            for j in range(4):
-                segments[s, i, j] = 1.0 if i == j else 0.0
-    for b in range(len(blocks)):
-        for i in range(16):
-            for j in range(16):
-                blocks[b, i, j] = 1.0 if i == j else 0.0
-    for n in range(len(small)):
-        row, segment = small[n, 0], small[n, 1]
-        row_matrix(rows[row, 2], rows[row, 3], angles[row], single_basis, singles, matrix, spare)
-        multiply(matrix, segments[segment], product)
-        for i in range(4):
-            for j in range(4):
-                prefixes[n, i, j] = segments[segment, i, j]
-                segments[segment, i, j] = product[i, j]
-    for n in range(len(large)):
-        row, block = large[n, 0], large[n, 1]
-        row_matrix(rows[row, 2], rows[row, 3], angles[row], double_basis, doubles, core, wide)
-        for i in range(16):
-            for j in range(16):
-                if large[n, 5]:
-                    cores[n, i, j] = core[(i % 4) * 4 + i // 4, (j % 4) * 4 + j // 4]
-                else:
-                    cores[n, i, j] = core[i, j]
-                mixed[n, i, j] = blocks[block, i, j]
-        pair_product(segments[large[n, 3]], segments[large[n, 4]], mixed[n], wide)
-        multiply(cores[n], wide, whole)
-        for i in range(16):
-            for j in range(16):
-                blocks[block, i, j] = whole[i, j]
+
+    orders: NDArray[np.int64]
+    strides: NDArray[np.uint64]
+    runs: NDArray[np.uint64]
+    begins: NDArray[np.uint64]
+    lanes: int
+    groups: int
 
 
-@compiled
-def offsets_of(first: int, second: int, digits: int, out: Any) -> None:
-    """out int64 [columns]: where the entries with both digits 0 at places `first`, `second` stand, rest in order."""
-    low, high = min(first, second), max(first, second)
-    middle, right = 4 ** (high - low - 1), 4 ** (digits - 1 - high)
-    for column in range(len(out)):
-        within = column % right
-        rest = column // right
-        out[column] = ((rest // middle) * 4 * middle + rest % middle) * 4 * right + within
-
-
-@compiled
-def sweep_back(pairs: Any, blocks: Any, used: Any, stored: Any, orders: Any) -> None:
-    """stored [T + 1, n_obs, 4^k]: from stored[T], the operators after all T blocks, those before each block t.
-
-    `used` [T] numbers the block of each step in circuit order, `pairs` [T, 2] its digits; orders int64 [T + 1, k] lists
-    the digits of stored[t]: the pair of block t in front.
-    """
-    steps, digits = len(used), orders.shape[1]
-    columns = 4 ** (digits - 2)
-    base = np.empty(columns, np.int64)
-    tile = np.empty((16, columns), stored.dtype)
+def route(pairs: NDArray[np.int64], digits: int, n_obs: int) -> Route:
+    """The route along pairs [steps, 2] of digits, in the order of the circuit."""
+    lanes = 1 if n_obs < 3 else 4
+    while lanes * 4 ** (digits - 2) < PIECE:
+        lanes *= 4  # a power of 4, so that no digit's four values lie in two pieces if their neighbours lie in one
+    steps = len(pairs)
+    orders = np.empty((steps + 1, digits), np.int64)
+    orders[steps] = np.arange(digits)
+    strides, runs = np.empty((steps, 2), np.uint64), np.empty(steps, np.uint64)
+    begins = np.zeros((steps, lanes * 4 ** (digits - 2)), np.uint64)
+    columns = [lanes * 4 ** (digits - 1 - place) for place in range(digits)]
+    apart = [4 * PIECE, PIECE, *(each if each < PIECE else 16 * each for each in columns[2:])]
     for t in range(steps - 1, -1, -1):
-        first, second = 0, 0
-        kept = 2
-        orders[t, 0] = pairs[t, 0]
-        orders[t, 1] = pairs[t, 1]
-        for i in range(digits):
-            if orders[t + 1, i] == pairs[t, 0]:
-                first = i
-            elif orders[t + 1, i] == pairs[t, 1]:
-                second = i
-            else:
-                orders[t, kept] = orders[t + 1, i]
-                kept += 1
-        step_a, step_b = 4 ** (digits - 1 - first), 4 ** (digits - 1 - second)
-        offsets_of(first, second, digits, base)
-        block = blocks[used[t]]
-        for observable in range(stored.shape[1]):
-            source, target = stored[t + 1, observable], stored[t, observable]
-            for i in range(16):
-                shift = (i // 4) * step_a + (i % 4) * step_b
-                for c in range(columns):
-                    tile[i, c] = source[base[c] + shift]
-            for i in range(16):
-                mix(block[:, i], tile, target[i * columns : (i + 1) * columns])
+        after = orders[t + 1].tolist()
+        first, second = (after.index(digit) for digit in pairs[t].tolist())
+        rest = [place for place in range(digits) if place not in (first, second)]
+        orders[t] = [after[first], after[second], *(after[place] for place in rest)]
+        strides[t] = apart[first], apart[second]
+        where = np.zeros(1, np.int64)
+        run = min(columns[max(first, second, 1)], PIECE)
+        for place in rest:
+            if columns[place] >= run or place < 2:
+                where = (where[:, None] + apart[place] * np.arange(4)).ravel()
+        runs[t] = run
+        begins[t, : len(where)] = where
+    return Route(orders, strides, runs, begins, lanes, -(-n_obs // lanes))
+
+
+def places(way: Route, n_obs: int) -> NDArray[np.int64]:
+    """[n_obs, 4^k]: where flat operators [groups, C / 64, 16 64] have coefficient j of observable o, for digits in the
+    order that they stand in. What stands elsewhere is padding and 0."""
+    digits = way.orders.shape[1]
+    flat = np.arange(way.groups * way.lanes * 4**digits).reshape(way.groups, -1, 16, PIECE)
+    rows = flat.transpose(0, 2, 1, 3).reshape(way.groups, 4**digits, way.lanes)
+    return np.ascontiguousarray(rows.transpose(0, 2, 1).reshape(-1, 4**digits)[:n_obs])
+
+
+# Indices are unsigned: of signed ones it would be asked every time whether they count from the end.
+_ONE, _TWO, _THREE, _FOUR, _SIXTEEN = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4), np.uint64(16)
+_WIDTH = np.uint64(PIECE)
 
 
 @compiled
-def mix(weights: Any, tile: Any, out: Any) -> None:
-    """out [columns] = weights [16] @ tile [16, columns]."""
-    width = len(out)
-    for c in range(width):
-        out[c] = 0.0
-    for j in range(0, 16, 4):
-        a, b, e, f = weights[j], weights[j + 1], weights[j + 2], weights[j + 3]
-        for c in range(width):
-            out[c] += a * tile[j, c] + b * tile[j + 1, c] + e * tile[j + 2, c] + f * tile[j + 3, c]
-
-
-@compiled
-def sweep_forward(pairs: Any, blocks: Any, used: Any, stored: Any, orders: Any, states: Any, flow: Any) -> None:
-    """flow [B, 16, 16] = dL / d blocks. `states` [n_obs, 4^k] are the R_o with digits in the order of orders[0]; they
-    end as those after the circuit, in the order of orders[T]."""
-    steps, digits = len(used), orders.shape[1]
-    columns = 4 ** (digits - 2)
-    base = np.empty(columns, np.int64)
-    tile, image = np.empty((columns, 16), stored.dtype), np.empty((16, columns), stored.dtype)
-    for t in range(steps):
-        first, second = 0, 0
-        for i in range(digits):
-            if orders[t + 1, i] == pairs[t, 0]:
-                first = i
-            elif orders[t + 1, i] == pairs[t, 1]:
-                second = i
-        step_a, step_b = 4 ** (digits - 1 - first), 4 ** (digits - 1 - second)
-        offsets_of(first, second, digits, base)
-        block, gradient = blocks[used[t]], flow[used[t]]
-        for observable in range(len(states)):
-            after, state = stored[t + 1, observable], states[observable]
-            for c in range(columns):
-                for i in range(16):
-                    tile[c, i] = after[base[c] + (i // 4) * step_a + (i % 4) * step_b]
-            front = state.reshape(16, columns)
-            for j in range(16):  # the gradient transposed: neighbours in memory
-                if columns < 4:
-                    for c in range(columns):
-                        for i in range(16):
-                            gradient[j, i] += front[j, c] * tile[c, i]
+def gather(flat: Any, begins: Any, run: Any, first: Any, second: Any, tile: Any) -> None:
+    """tile [C / 64, 16, 64], flat = the runs of `flat` that begin at begins + a first + b second, by (a, b)."""
+    target, each = np.uint64(0), _WIDTH // run
+    for piece in range(np.uint64(len(tile)) // (_SIXTEEN * _WIDTH)):
+        for row in range(_SIXTEEN):
+            shift = (row // _FOUR) * first + (row % _FOUR) * second
+            for n in range(piece * each, piece * each + each):
+                begin = begins[n] + shift
+                if run >= _FOUR:
+                    for s in range(np.uint64(0), run, _FOUR):  # four at a time: one vector instruction each way
+                        x, y = begin + s, target + s
+                        a, b, c, d = flat[x], flat[x + _ONE], flat[x + _TWO], flat[x + _THREE]
+                        tile[y] = a
+                        tile[y + _ONE] = b
+                        tile[y + _TWO] = c
+                        tile[y + _THREE] = d
                 else:
-                    for c in range(0, columns, 4):
-                        a, b, e, f = front[j, c], front[j, c + 1], front[j, c + 2], front[j, c + 3]
-                        for i in range(16):
-                            gradient[j, i] += (
-                                a * tile[c, i] + b * tile[c + 1, i] + e * tile[c + 2, i] + f * tile[c + 3, i]
-                            )
-            for i in range(16):
-                mix(block[i], front, image[i])
-            for i in range(16):
-                shift = (i // 4) * step_a + (i % 4) * step_b
-                for c in range(columns):
-                    state[base[c] + shift] = image[i, c]
+                    for s in range(run):
+                        tile[target + s] = flat[begin + s]
+                target += run
 
 
 @compiled
-def chain(
-    rows: Any, angles: Any, singles: Any, doubles: Any, single_basis: Any, double_basis: Any, small: Any, large: Any,
-    segments: Any, prefixes: Any, mixed: Any, cores: Any, flow: Any, by_segment: Any, gradient: Any,
-) -> None:  # fmt: skip
-    """gradient [G] = dL / d angles from dL / d blocks. `flow` [B, 16, 16] is transposed, as `sweep_forward` leaves it,
-    and used up; `by_segment` [S, 4, 4] enters with dL / d the segments after the last blocks."""
-    kind = segments.dtype
-    pulled, left, turned = np.empty((16, 16), kind), np.empty((16, 16), kind), np.empty((16, 16), kind)
-    adjoint, wide, spare = np.empty((16, 16), kind), np.empty((16, 16), kind), np.empty((16, 16), kind)
-    for n in range(len(large) - 1, -1, -1):
-        row, block = large[n, 0], large[n, 1]
-        first, second = segments[large[n, 3]], segments[large[n, 4]]
-        for i in range(16):
-            for j in range(16):
-                pulled[i, j] = flow[block, j, i]
-        if rows[row, 2] >= 0:  # a two-qubit rotation: its own angle
-            pair_product(first, second, mixed[n], wide)
-            turn(rows[row, 2], rows[row, 3], angles[row], double_basis, doubles, left, spare)
-            total = left[0, 0] * 0
-            for i in range(16):
-                for j in range(16):
-                    value = left[(i % 4) * 4 + i // 4, (j % 4) * 4 + j // 4] if large[n, 5] else left[i, j]
-                    if value != 0.0:
-                        for k in range(16):
-                            total += value * pulled[i, k] * wide[j, k]
-            gradient[row] += total
-        # adjoint = core^T pulled: dL / d of what the core acts on
-        for i in range(16):
-            for j in range(16):
-                spare[i, j] = cores[n, j, i]
-        multiply(spare, pulled, adjoint)
-        if large[n, 3] or large[n, 4]:
-            # left[(i, k), (p, q)] = dL / d (first[i, p] second[k, q])
-            for i in range(16):
-                for j in range(16):
-                    turned[i, j] = mixed[n, j, i]
-            multiply(adjoint, turned, left)
-            for i in range(4):
-                for p in range(4):
-                    total, other = left[0, 0] * 0, left[0, 0] * 0
-                    for k in range(4):
-                        for q in range(4):
-                            total += left[4 * i + k, 4 * p + q] * second[k, q]
-                            other += left[4 * k + i, 4 * q + p] * first[k, q]
-                    if large[n, 3]:
-                        by_segment[large[n, 3], i, p] += total
-                    if large[n, 4]:
-                        by_segment[large[n, 4], i, p] += other
-        if large[n, 2]:  # the block has an earlier row
-            pair_product(first.T, second.T, adjoint, left)
-            for i in range(16):
-                for j in range(16):
-                    flow[block, j, i] = left[i, j]
-    matrix, change, four = np.empty((4, 4), kind), np.empty((4, 4), kind), np.empty((4, 4), kind)
-    for n in range(len(small) - 1, -1, -1):
-        row, segment = small[n, 0], small[n, 1]
-        after = by_segment[segment]
-        if rows[row, 2] >= 0:
-            turn(rows[row, 2], rows[row, 3], angles[row], single_basis, singles, change, four)
-            multiply(change, prefixes[n], four)
-            total = four[0, 0] * 0
-            for i in range(4):
-                for j in range(4):
-                    total += after[i, j] * four[i, j]
-            gradient[row] += total
-        row_matrix(rows[row, 2], rows[row, 3], angles[row], single_basis, singles, matrix, four)
-        for i in range(4):
-            for j in range(4):
-                total = after[0, j] * matrix[0, i]
-                for k in range(1, 4):
-                    total += after[k, j] * matrix[k, i]
-                four[i, j] = total
-        for i in range(4):
-            for j in range(4):
-                by_segment[segment, i, j] = four[i, j]
+def scatter(tile: Any, begins: Any, run: Any, first: Any, second: Any, flat: Any) -> None:
+    """The inverse of `gather`."""
+    source, each = np.uint64(0), _WIDTH // run
+    for piece in range(np.uint64(len(tile)) // (_SIXTEEN * _WIDTH)):
+        for row in range(_SIXTEEN):
+            shift = (row // _FOUR) * first + (row % _FOUR) * second
+            for n in range(piece * each, piece * each + each):
+                begin = begins[n] + shift
+                if run >= _FOUR:
+                    for s in range(np.uint64(0), run, _FOUR):
+                        x, y = source + s, begin + s
+                        a, b, c, d = tile[x], tile[x + _ONE], tile[x + _TWO], tile[x + _THREE]
+                        flat[y] = a
+                        flat[y + _ONE] = b
+                        flat[y + _TWO] = c
+                        flat[y + _THREE] = d
+                else:
+                    for s in range(run):
+                        flat[begin + s] = tile[source + s]
+                source += run
 
 
 @compiled
-def turn(rotation: int, after: int, angle: float, basis: Any, matrices: Any, out: Any, spare: Any) -> None:
-    """out = d (noisy PTM of a row) / d angle."""
-    dim = len(out)
-    cosine, sine = np.cos(angle), np.sin(angle)
-    for i in range(dim):
-        for j in range(dim):
-            spare[i, j] = cosine * basis[rotation, 2, i, j] - sine * basis[rotation, 1, i, j]
-    for i in range(dim):
-        for j in range(dim):
-            if after < 0:
-                out[i, j] = spare[i, j]
+def sweep_back(blocks: Any, last: Any, strides: Any, runs: Any, begins: Any, operators: Any, tiles: Any) -> None:
+    """`operators` [groups, C / 64, 16 64], those after the last block, become those before the first; `tiles`
+    [steps, groups, C / 64, 16 64] keep those after each block, its pair in front."""
+    for t in range(len(last) - 1, -1, -1):
+        block = blocks[last[t]].T
+        for group in range(len(operators)):
+            of_group, tile = operators[group], tiles[t, group]
+            gather(of_group.ravel(), begins[t], runs[t], strides[t, 0], strides[t, 1], tile.ravel())
+            for piece in range(len(tile)):
+                mix(block, tile[piece], of_group[piece])
+
+
+@compiled
+def sweep_forward(
+    blocks: Any, last: Any, strides: Any, runs: Any, begins: Any, tiles: Any, states: Any, flow: Any
+) -> None:
+    """flow[last[t]] [16, 16] = dL / d block t. `states` [groups, C / 64, 16 64], the R_o before the first block, end as
+    those after the last."""
+    image = np.empty_like(states[0])
+    for t in range(len(last)):
+        block, gradient = blocks[last[t]], flow[last[t]]
+        gradient[:] = 0
+        for group in range(len(states)):
+            of_group, tile = states[group], tiles[t, group]
+            for piece in range(len(tile)):
+                add_outer(tile[piece], of_group[piece], gradient)
+                mix(block, of_group[piece], image[piece])
+            scatter(image.ravel(), begins[t], runs[t], strides[t, 0], strides[t, 1], of_group.ravel())
+
+
+@compiled
+def meet_left(partial: Any, left: Any, out: Any) -> None:
+    """out [n_obs, samples] = sum over L of partial [n_obs, L, samples] * left [L, samples]."""
+    for o in range(len(out)):
+        total = out[o]
+        for row in range(len(left)):
+            one, two = partial[o, row], left[row]
+            if row == 0:
+                for s in range(len(total)):
+                    total[s] = one[s] * two[s]
             else:
-                total = matrices[after, i, 0] * spare[0, j]
-                for k in range(1, dim):
-                    total += matrices[after, i, k] * spare[k, j]
-                out[i, j] = total
+                for s in range(len(total)):
+                    total[s] += one[s] * two[s]
+
+
+@compiled
+def weigh_left(factors: Any, left: Any, out: Any) -> None:
+    """out [n_obs, L, samples] = factors [n_obs, samples] * left [L, samples]."""
+    for o in range(len(out)):
+        for row in range(len(left)):
+            one, two, target = factors[o], left[row], out[o, row]
+            for s in range(len(two)):
+                target[s] = one[s] * two[s]
+
+
+@compiled
+def by_weight(terms: Any, slopes: Any, by_angle: Any, gradient: Any) -> None:
+    """gradient [W] += slopes * by_angle[terms[:, 0]] at terms[:, 1]."""
+    for n in range(len(terms)):
+        gradient[terms[n, 1]] += slopes[n] * by_angle[terms[n, 0]]

@@ -29,6 +29,7 @@ class Readout:
         self, circuit: Circuit, states: Complex, targets: ArrayLike, head: ArrayLike, dtype: Any = np.float64,
         threads: int = 1,
     ):  # fmt: skip
+        from coevo.kernels.softmax import constants
         from coevo.kernels.statevector.objective_kernels import logits_all, readout_all
 
         self._readout_all, self._logits_all = readout_all, logits_all
@@ -47,13 +48,7 @@ class Readout:
         self._targets = self._one_hot(np.asarray(targets))  # [S, classes]
         self._target_columns = np.ascontiguousarray(self._targets.T)
         self._weights = np.ascontiguousarray(z_signs(circuit.n_qubits) @ weights, dtype=self.dtype)  # [2^n, classes]
-        # For `exponentials`: what it sees numbers as, the lowest exponent, the number to round by, log 2 in two parts.
-        if self.dtype == np.float64:
-            self._bits: type[np.signedinteger[Any]] = np.int64
-            self._limits = np.array([-708.0, 1.5 * 2**52, 0.6931471803691238, 1.9082149292705877e-10])
-        else:
-            self._bits = np.int32
-            self._limits = np.array([-87.0, 1.5 * 2**23, 0.693359375, -2.12194440e-4], np.float32)
+        self._bits, self._limits = constants(self.dtype)
 
     def value_and_gradient(
         self, angles: ArrayLike, active: ArrayLike | None = None, rows: NDArray[np.int64] | None = None

@@ -153,7 +153,7 @@ class NoiseAwareCircuit:
             made.ones, made.twos, made.turns, made.pair_turns, made.singles, made.begins, made.columns, made.entries,
             self._cosines, self._sines, self._segments, self._turned, self._wide, self._blocks,
         )  # fmt: skip
-        operators = np.zeros(self._tiles.shape[1:], self._kind)
+        operators: Array = np.zeros(self._tiles.shape[1:], self._kind)
         operators.reshape(-1)[self._ends] = self._end.fill(self._starts, self._segments)
         sweep_back(self._blocks, made.last, way.strides, way.runs, way.begins, operators, self._tiles)
         return operators
@@ -182,7 +182,7 @@ class NoiseAwareCircuit:
         n_obs = self._end.n_obs
         met = operators.reshape(-1).take(self._encoded)
         met = met[..., 0] if met.shape[2] == 1 else met.sum(axis=2)  # [n_obs, L R]
-        partial = met.reshape(n_obs * len(self._left), -1) @ self._right
+        partial: Array = met.reshape(n_obs * len(self._left), -1) @ self._right
         if len(self._left) == 1:
             return partial.T
         values = np.empty((n_obs, self.samples), self._kind)

@@ -86,7 +86,9 @@ def recipe(
         turn = rotation if rotation < 0 else rotation + len(double_basis) * exchanged
         twos.append((row, newest.get(block, -1), first, second, turn, noise))
         newest[block] = number
-    begins, columns, entries = [], [], []
+    begins: list[list[int]] = []
+    columns: list[int] = []
+    entries: list[float] = []
     for matrix, exchanged in noises:
         noisy = doubles[matrix][np.ix_(_EXCHANGED, _EXCHANGED)] if exchanged else doubles[matrix]
         begins.append([len(columns)])

@@ -2,7 +2,7 @@
 
 A piece is [R, 64] in one flat array. Its width is a constant of the code, so the compiler knows that rows do not
 overlap and needs no check of that for every loop: five times faster than the same loops over rows of any length
-(decision 020).
+(decision 021).
 """
 
 from __future__ import annotations

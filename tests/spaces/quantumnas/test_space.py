@@ -174,6 +174,24 @@ def test_scattered_layouts_are_refused_by_an_amount_and_climbed_out_of():
         nothing.sample(stream(0, "never", 0))
 
 
+@pytest.mark.parametrize("gates", ["u3cu3", "native"])
+def test_layouts_on_a_large_device_lie_around_a_centre(gates):
+    """Six qubits among 133: drawn from the whole device they would never be near one another."""
+    made = problem(data="lih", device="FakeTorino", gates=gates)
+    layouts = {made.space.build(made.space.sample(stream(0, "torino", index))).layout for index in range(30)}
+    assert len(layouts) == 30 and max(map(max, layouts)) > 100 and min(map(min, layouts)) < 30
+    distances = coupling_of("FakeTorino").distances()
+    assert max(distances[a][b] for layout in layouts for a in layout for b in layout) <= 10
+
+
+def test_an_unconnected_native_layout_is_refused_by_the_couplings_it_lacks():
+    line = Coupling(12, tuple((q, q + 1) for q in range(11)))
+    check = make_space(template_of("native", 1), line)._check
+    amounts = [check(CoDesign((0, 1, 2, far), ())).amount for far in (11, 8, 4)]
+    assert amounts == [8, 5, 1] and check(CoDesign((0, 1, 2, 3), ())) is None
+    assert check(CoDesign((0, 2, 4, 6), ())).amount == 3
+
+
 @pytest.mark.parametrize("parameters", [3, 12, 15, 24, 36, 39, 192])
 def test_the_human_design_has_exactly_the_parameters(parameters):
     template = template_of("u3cu3")

@@ -17,6 +17,9 @@ from coevo.spaces.quantumnas.mapping.couplings import Coupling
 LENGTH_PER_QUBIT = 3
 """A ring may be so many couplings long a qubit: beyond that routing drowns the circuit."""
 
+LARGE_DEVICE = 32
+"""Qubits beyond which a layout is asked for around a centre: one drawn from the whole device is never connected."""
+
 
 def make_space(
     template: Template,
@@ -36,8 +39,8 @@ def make_space(
         fixed_layers: search mappings alone, of this circuit.
 
     A circuit has 1 block or more, or 0 or more where the template has flipped qubits.
-    A layout is an order over physical qubits. Layers that are not used are not asked about, so equal circuits are
-    equal designs. InputError where the qubits cannot hold the circuit.
+    A layout is an order over physical qubits, on a large device over those around a centre. Layers that are not used are
+    not asked about, so equal circuits are equal designs. InputError where the qubits cannot hold the circuit.
     """
     n_qubits, gate_set = template.n_qubits, template.gate_set
     physical = tuple(range(coupling.num_qubits)) if qubits is None else tuple(qubits)
@@ -52,13 +55,16 @@ def make_space(
     if fixed_layers is not None:
         template.active(fixed_layers)
     coupled = {frozenset(edge) for edge in coupling.edges}
+    around = _neighbourhoods(physical, n_qubits, coupling)
 
     def ask_layout(pick: Pick) -> tuple[int, ...] | None:
         if fixed_layout == "qiskit":
             return None
         if isinstance(fixed_layout, tuple):
             return fixed_layout
-        return pick.order("layout", physical, k=n_qubits)
+        if len(physical) <= LARGE_DEVICE:
+            return pick.order("layout", physical, k=n_qubits)
+        return pick.order("layout", around[pick.one("centre", tuple(around))], k=n_qubits)
 
     def ask_layer(pick: Pick, entry: BlockLayer, layout: tuple[int, ...] | None) -> tuple[int, ...]:
         if entry.layer.where == "coupled":
@@ -106,9 +112,11 @@ def _layout_check(template: Template, coupling: Coupling) -> Callable[[CoDesign]
         assert layout is not None
         if native:
             parts = coupling.parts(layout)
-            if len(parts) > 1:
-                return Violation(f"the layout falls into {len(parts)} parts without a coupling", float(len(parts) - 1))
-            return None
+            if len(parts) == 1:
+                return None
+            # How many couplings short of connected, and not how many parts: every step nearer counts.
+            missing = _spanning_length(distances, layout, everything) - (n_qubits - 1)
+            return Violation(f"the layout falls into {len(parts)} parts without a coupling", float(missing))
         length = sum(min(distances[layout[a]][layout[b]], everything) for a, b in ring)
         if length <= most:
             return None
@@ -117,6 +125,30 @@ def _layout_check(template: Template, coupling: Coupling) -> Callable[[CoDesign]
         )
 
     return check
+
+
+def _neighbourhoods(physical: tuple[int, ...], n_qubits: int, coupling: Coupling) -> dict[int, tuple[int, ...]]:
+    """{centre: it and its nearest qubits, ascending}, 2 n + 2 of them or all that it reaches; without centres that
+    reach too few for a layout."""
+    distances, size = coupling.distances(), 2 * n_qubits + 2
+    found = {}
+    for centre in physical:
+        reached = [qubit for qubit in physical if distances[centre][qubit] < coupling.num_qubits]
+        if len(reached) >= n_qubits:
+            nearest = sorted(reached, key=lambda qubit: (distances[centre][qubit], qubit))[:size]
+            found[centre] = tuple(sorted(nearest))
+    return found
+
+
+def _spanning_length(distances: Sequence[Sequence[int]], layout: tuple[int, ...], most: int) -> int:
+    """Couplings of the shortest tree of paths that joins the qubits of a layout; none counts for more than `most`."""
+    near = {qubit: min(distances[layout[0]][qubit], most) for qubit in layout[1:]}
+    length = 0
+    while near:
+        nearest = min(near, key=lambda qubit: near[qubit])
+        length += near.pop(nearest)
+        near = {qubit: min(far, distances[nearest][qubit]) for qubit, far in near.items()}
+    return length
 
 
 def _check_qubits(qubits: Sequence[int], n_qubits: int, coupling: Coupling, what: str, exactly: bool = False) -> None:

@@ -22,7 +22,7 @@ from coevo.spaces.quantumnas.setting import Setting
 TASKS = ("mnist4", "vowel4")
 PARAMETERS = (36, 72, 96)
 FACTORS = (1.0, 2.0, 4.0, 8.0, 16.0)
-OURS = 8.0
+OURS = 4.0
 
 
 def main() -> int:

@@ -59,7 +59,7 @@ class Options(BaseModel):
     validation_examples: int | None = Field(None, ge=1)
     test_examples: int | None = Field(None, ge=1)
 
-    sharpness: float = Field(8.0, gt=0, description="factor on the logits inside every training loss; 1 is the paper's")
+    sharpness: float = Field(4.0, gt=0, description="factor on the logits inside every training loss; 1 is the paper's")
     supercircuit_steps: int = Field(6000, ge=0, description="0 leaves the SuperCircuit at its random start")
     supercircuit_batch: int = Field(256, ge=1, description="training examples a step")
     supercircuit_learning_rate: float = Field(0.01, gt=0)

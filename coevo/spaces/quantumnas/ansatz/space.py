@@ -39,8 +39,8 @@ def make_space(
         fixed_layers: search mappings alone, of this circuit.
 
     A circuit has 1 block or more, or 0 or more where the template has flipped qubits.
-    A layout is an order over physical qubits, on a large device over those around a centre. Layers that are not used are
-    not asked about, so equal circuits are equal designs. InputError where the qubits cannot hold the circuit.
+    A layout is an order over physical qubits, on a large device over those around a centre. Layers that are not used
+    are not asked about, so equal circuits are equal designs. InputError where the qubits cannot hold the circuit.
     """
     n_qubits, gate_set = template.n_qubits, template.gate_set
     physical = tuple(range(coupling.num_qubits)) if qubits is None else tuple(qubits)

@@ -35,18 +35,21 @@ def budget(arguments: Any, result: _bench.Result) -> None:
             ],
         )
     )
-    row = found["compiled before"]
+    row, first = found["compiled before"], found["first use of the machine"]
+    compiling = sum(first[key] - row[key] for key in ("supercircuit_cpu_s", "search_cpu_s"))
+    print(f"numba, first use of a machine: {compiling:.1f} s of CPU time, this process and two workers together")
     entry = _bench.at_most(
         "QuantumNAS's whole search budget, 2 workers: wall clock",
         row["search_s"],
         "s",
         15,
-        f"{row['evaluations']} evaluations; training the SuperCircuit {row['supercircuit_s']:.1f} s apart; with "
-        f"numba's first compilation {found['first use of the machine']['search_s']:.1f} s",
+        f"{row['evaluations']} evaluations, {row['search_cpu_s']:.1f} s of CPU time; apart: the SuperCircuit's "
+        f"training {row['supercircuit_s']:.1f} s; on the first use of a machine, with numba's compilation, "
+        f"{first['search_s']:.1f} s and {first['supercircuit_s']:.1f} s",
     )
     whole = row["evaluations"] == 1210 and arguments.supercircuit_steps >= 6000
     result.bars.append(entry if whole else _bench.not_met(entry, "fewer evaluations or training steps"))
-    result.measurements["budget"] = found
+    result.measurements["budget"] = found | {"numba_compilation_cpu_s": compiling}
 
 
 def _alone(environment: dict[str, str], *arguments: Any) -> dict[str, Any]:

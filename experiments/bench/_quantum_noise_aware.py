@@ -1,4 +1,10 @@
-"""The part `noise_aware`: a full-batch training step through the noise beside the noise-free one."""
+"""The part `noise_aware`: a full-batch training step through the noise beside the noise-free one.
+
+Both sides compute the loss of 1,000 samples (MNIST-4's training examples) and its gradient by the 192 angles of 64 U3
+and CU3 gates. The noisy side does so through every channel of the circuit that Qiskit routed on FakeQuitoV2, SWAPs
+included; its sweeps do not depend on the samples, so the ratio falls as these grow. Bars are on 1,000; other numbers of
+samples stand in their notes.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +17,9 @@ from _quantum_shared import ENCODER, QUBITS, cpu_ms, gates_of_u3_cu3, random_sta
 
 from coevo.cost_models.circuit_noise import NoiseAwareCircuit, cross_entropy, read_program
 from coevo.hardware.quantum import QuantumDevice
+
+FULL_BATCH = 1000
+"""MNIST-4's training examples."""
 
 
 def noise_aware(arguments: Any, result: _bench.Result) -> None:
@@ -59,7 +68,7 @@ def noise_aware(arguments: Any, result: _bench.Result) -> None:
     rows: dict[str, Any] = {"two_qubit_gates": template.num_nonlocal_gates(), "gates": 8 * blocks}
     for name in ("float64", "float32"):
         dtype = np.dtype(name).type
-        counts = (64, 256, 1000, 4096)
+        counts = (64, 256, FULL_BATCH, 4096)
         for samples in counts:
             data, labels = rng.uniform(-0.5, 2.8, (samples, 16)), rng.integers(0, 4, samples)
             weights = rng.uniform(-3, 3, len(theta)).astype(dtype)
@@ -82,17 +91,18 @@ def noise_aware(arguments: Any, result: _bench.Result) -> None:
         found = {samples: rows[f"{name}, {samples} samples"] for samples in counts}
         table = [[samples, *(row[side]["median"] for side in sides)] for samples, row in found.items()]
         print(_bench.table((f"full-batch step, {name}", *sides), table))
-        for samples in counts[1:]:
-            row = found[samples]
-            result.bars.append(
-                _bench.at_most(
-                    f"noise-aware step over the noise-free one, {name}, {samples} samples",
-                    row["noisy"]["median"] / row["noise-free"]["median"],
-                    "x",
-                    3,
-                    f"{row['noisy']['median']:.3g} ms over {row['noise-free']['median']:.3g} ms",
-                )
+        ratios = {samples: row["noisy"]["median"] / row["noise-free"]["median"] for samples, row in found.items()}
+        row = found[FULL_BATCH]
+        others = ", ".join(f"{samples}: {ratio:.2f} x" for samples, ratio in ratios.items() if samples != FULL_BATCH)
+        result.bars.append(
+            _bench.at_most(
+                f"noise-aware step over the noise-free one, {name}, {FULL_BATCH} samples",
+                ratios[FULL_BATCH],
+                "x",
+                3,
+                f"{row['noisy']['median']:.3g} ms over {row['noise-free']['median']:.3g} ms; other samples: {others}",
             )
+        )
         result.bars.append(
             _bench.at_most(
                 f"the noisy sweeps, {name}: 4,096 samples over 64",

@@ -5,7 +5,8 @@ Run by the peer's own interpreter, which needs that library, NumPy and nothing o
     python _quantum_peers.py pyqtorch < requests
 
 The first line of standard input is {"dtype", "qubits", "blocks", "ring", "states": [re, im], "labels", "angles"}; the
-answer is {"gradient": [...], "states": how many states it is over, "version": ...}. Every later line
+answer is {"gradient": [...], "states": how many states it is over, "version": ..., "first_s": CPU seconds of building
+and of the first step, compilation included}. Every later line
 {"repeats": n} is answered by {"ms": [...]}, CPU time.
 Encoded states are given, so a step is: states through the blocks, <Z> of every qubit as logits, mean cross entropy, and
 its gradient by all angles. Names: deepquantum, pyqtorch, tensorcircuit-ng, pennylane (lightning.qubit), and two for
@@ -261,10 +262,12 @@ def main() -> int:
     task["states"] = np.array(task["states"][0]) + 1j * np.array(task["states"][1])
     answers = sys.stdout
     sys.stdout = sys.stderr  # libraries print
+    began = time.process_time()
     step = PEERS[name](task)
     gradient = np.asarray(step(), dtype=float)
+    first_s = time.process_time() - began
     version = metadata.version(PACKAGES.get(name, name))
-    hello = {"gradient": gradient.tolist(), "version": version, "states": len(task["states"])}
+    hello = {"gradient": gradient.tolist(), "version": version, "states": len(task["states"]), "first_s": first_s}
     print(json.dumps(hello), file=answers, flush=True)
     for line in sys.stdin:
         times = []

@@ -67,6 +67,7 @@ def step(arguments: Any, result: _bench.Result) -> None:
                 raise RuntimeError(f"{peer} computes another gradient: {apart:.2g} apart")
             running[peer] = (process, batch / hello["states"])
             rows[name][f"version_of_{peer}"] = hello["version"]
+            rows[name].setdefault("first_step_s", {})[peer] = hello["first_s"]
             times[peer] = []
         for _ in range(arguments.repeats):
             times["coevo"] += [cpu_ms(partial(ours.value_and_gradient, flat)) for _ in range(20)]
@@ -77,7 +78,9 @@ def step(arguments: Any, result: _bench.Result) -> None:
             process.wait(timeout=60)
         medians = {side: median(taken) for side, taken in times.items()}
         rows[name]["step_ms"] = {side: _bench.summary(taken) for side, taken in times.items()}
-        print(_bench.table((f"a step, {name}", "ms"), list(medians.items())))
+        first = rows[name].get("first_step_s", {})
+        lines = [(side, taken, first.get(side)) for side, taken in medians.items()]
+        print(_bench.table((f"a step, {name}", "ms", "imports, building, compilation, first step: s"), lines))
         fastest = min(peers, key=lambda peer: medians[peer]) if peers else None
         note = "no peer was named (--peer)"
         if fastest:

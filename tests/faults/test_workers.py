@@ -317,7 +317,7 @@ def test_twenty_replaced_workers_leave_nothing_behind(tmp_path):
 
 
 DRIVER = """
-    import ctypes, os, subprocess, sys, time
+    import ctypes, os, signal, subprocess, sys, time
     from pathlib import Path
     from coevo.search.evaluator import Candidate, FunctionEvaluator
     from coevo.search.runners import EvaluatorSource, LocalRunner, StageSetup, Task, WorkerSetup
@@ -328,6 +328,7 @@ DRIVER = """
             file.write(f"{os.getpid()} {child.pid}\\n")
         ctypes.PyDLL(None).sleep(60) if value == "hold" else time.sleep(60)
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background of a shell ignores it
     runner = LocalRunner(2)
     runner.start(WorkerSetup((StageSetup(EvaluatorSource(instance=FunctionEvaluator(hang, {}))),)))
     if "fork" in sys.argv and os.fork() == 0:

@@ -8,7 +8,7 @@ import numpy as np
 
 from coevo.kernels.jit import compiled, compiled_reordering
 from coevo.kernels.softmax import cross_entropy
-from coevo.kernels.statevector.adjoint import make_matrices, run_backward, run_forward
+from coevo.kernels.statevector.adjoint import CODE, CONTROL, FIXED, make_matrices, run_backward, run_forward
 
 
 @compiled
@@ -110,22 +110,46 @@ def set_identity(re: Any, im: Any) -> None:
 
 
 @compiled
+def unitary_is_cheaper(gates: Any, active: Any, dim: int, samples: int, backward: bool) -> bool:
+    """Whether the circuit costs fewer arithmetic operations multiplied into one unitary that meets all samples than
+    carried out on every sample; with or without the gradient.
+
+    A pair of rows takes 28 a column forward, 56 to undo it in state and adjoint, 32 for the sums of a gate with angles;
+    an entry of the unitary 8 a sample, and as many on the way back.
+    """
+    column = 0
+    for gate in range(len(gates)):
+        if active[gate]:
+            pairs = dim // 4 if gates[gate, CONTROL] else dim // 2
+            each = 28
+            if backward:
+                each += 56 if gates[gate, CODE] == FIXED else 88
+            column += pairs * each
+    meeting = (16 if backward else 8) * dim * dim
+    return column * dim + meeting * samples < column * samples
+
+
+@compiled
 def readout_all(
     gates: Any, slots: Any, fixed: Any, angles: Any, active: Any, x_re: Any, x_im: Any, targets: Any, weights: Any,
     limits: Any, logits: Any, bits: Any, loss: Any, gradient: Any,
 ) -> None:  # fmt: skip
     """Loss [C] and gradient [C, A] of samples x [2^n, B] with targets [classes, B]; weights [2^n, classes] are signs @
-    head. With more samples than 2^n the circuit is multiplied into one unitary that meets them all."""
+    head. A circuit is multiplied into one unitary that meets all samples where that is cheaper."""
     dim, samples = x_re.shape
     kind = x_re.dtype
-    by_unitary = samples > dim
-    width = dim if by_unitary else samples
     matrices, factor = np.empty((len(gates), 10), kind), np.empty(samples, kind)
-    u_re, u_im = np.empty((dim, width), kind), np.empty((dim, width), kind)
-    w_re, w_im = np.empty((dim, width), kind), np.empty((dim, width), kind)
-    met = samples if by_unitary else 1
-    out_re, out_im = np.empty((dim, met), kind), np.empty((dim, met), kind)
+    u_re, u_im = np.empty((dim, 0), kind), np.empty((dim, 0), kind)
+    w_re, w_im = np.empty((dim, 0), kind), np.empty((dim, 0), kind)
+    out_re, out_im = np.empty((dim, 0), kind), np.empty((dim, 0), kind)
     for candidate in range(len(angles)):
+        by_unitary = unitary_is_cheaper(gates, active[candidate], dim, samples, True)
+        width = dim if by_unitary else samples
+        if u_re.shape[1] != width:
+            u_re, u_im = np.empty((dim, width), kind), np.empty((dim, width), kind)
+            w_re, w_im = np.empty((dim, width), kind), np.empty((dim, width), kind)
+        if by_unitary and out_re.shape[1] != samples:
+            out_re, out_im = np.empty((dim, samples), kind), np.empty((dim, samples), kind)
         make_matrices(gates, slots, angles[candidate], active[candidate], fixed, matrices)
         if by_unitary:
             set_identity(u_re, u_im)
@@ -167,13 +191,16 @@ def logits_all(
     """Logits [C, classes, S] of samples x [2^n, S]."""
     dim, samples = x_re.shape
     kind = x_re.dtype
-    by_unitary = samples > dim
-    width = dim if by_unitary else samples
     matrices = np.empty((len(gates), 10), kind)
-    u_re, u_im = np.empty((dim, width), kind), np.empty((dim, width), kind)
-    met = samples if by_unitary else 1
-    out_re, out_im = np.empty((dim, met), kind), np.empty((dim, met), kind)
+    u_re, u_im = np.empty((dim, 0), kind), np.empty((dim, 0), kind)
+    out_re, out_im = np.empty((dim, 0), kind), np.empty((dim, 0), kind)
     for candidate in range(len(angles)):
+        by_unitary = unitary_is_cheaper(gates, active[candidate], dim, samples, False)
+        width = dim if by_unitary else samples
+        if u_re.shape[1] != width:
+            u_re, u_im = np.empty((dim, width), kind), np.empty((dim, width), kind)
+        if by_unitary and out_re.shape[1] != samples:
+            out_re, out_im = np.empty((dim, samples), kind), np.empty((dim, samples), kind)
         make_matrices(gates, slots, angles[candidate], active[candidate], fixed, matrices)
         if by_unitary:
             set_identity(u_re, u_im)

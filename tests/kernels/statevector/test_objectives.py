@@ -8,6 +8,7 @@ import pytest
 from coevo.errors import InputError
 from coevo.kernels.statevector import Circuit, Energy, Readout, z_signs
 from coevo.kernels.statevector.circuit import _GATES, GATES
+from coevo.kernels.statevector.objective_kernels import unitary_is_cheaper
 from coevo.kernels.statevector.objective_reference import (
     apply_pauli,
     energy_and_gradient,
@@ -66,6 +67,51 @@ def test_loss_gradient_and_logits_are_those_of_the_reference(case, samples, dtyp
     # Without gates the logits are the encoder's own.
     np.testing.assert_allclose(logits[2], np.abs(states) ** 2 @ z_signs(circuit.n_qubits) @ head, atol=tolerance)
     np.testing.assert_allclose(loss[0], cross_entropy(logits[0], labels), rtol=0, atol=tolerance)
+
+
+def operations(circuit, active, samples, backward):
+    """(on every sample, by one unitary): arithmetic operations, counted over the pairs of rows that gates mix."""
+    dim, column = 2**circuit.n_qubits, 0
+    for (name, qubits, slots), exists in zip(circuit.gates, active, strict=True):
+        # One of each pair: a control must be 1, and swaps mix 01 with 10 alone.
+        halved = 1 + (name in ("cu3", "cx", "cz", "swap", "sqrtswap"))
+        pairs = sum(row >> qubits[-1] & 1 == 0 for row in range(dim)) // halved
+        column += int(exists) * pairs * (28 + backward * (56 + 32 * bool(slots)))
+    return column * samples, column * dim + 8 * (1 + backward) * dim**2 * samples
+
+
+@pytest.mark.parametrize("samples", [1, 17, 65, 100, 3000])
+@pytest.mark.parametrize("backward", [True, False])
+def test_a_unitary_is_made_where_it_takes_fewer_operations(case, samples, backward):
+    circuit, _, active, _ = case
+    for mask in active:
+        by_sample, by_unitary = operations(circuit, mask, samples, backward)
+        found = unitary_is_cheaper(circuit._rows, mask, 2**circuit.n_qubits, samples, backward)
+        assert found == (by_unitary < by_sample)
+
+
+def test_candidates_of_one_call_may_go_either_way():
+    rng = np.random.default_rng(0)
+    circuit = Circuit(5, every_gate(5, rng, 200))
+    active = np.zeros((5, len(circuit.gates)), np.uint8)
+    active[0], active[2, :3], active[3] = 1, 1, 1
+    ways = [unitary_is_cheaper(circuit._rows, mask, 32, 90, True) for mask in active]
+    assert ways == [True, False, False, True, False]
+    assert [unitary_is_cheaper(circuit._rows, mask, 32, 90, False) for mask in active] == ways
+    angles = rng.uniform(-4, 4, (5, circuit.n_angles))
+    states, labels, head = unit_states(90, 5, rng), rng.integers(0, 3, 90), rng.normal(size=(5, 3))
+    readout = Readout(circuit, states, labels, head)
+    wanted = loss_and_gradient(circuit, states, np.eye(3)[labels], head, angles, active)
+    for one, other in zip(readout.value_and_gradient(angles, active), wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        readout.logits(angles, active), logits_of(circuit, states, head, angles, active), rtol=0, atol=1e-12
+    )
+
+
+def test_ten_qubits_make_no_unitary():
+    rows = Circuit(10, [("u3", (q % 10,), range(3 * q, 3 * q + 3)) for q in range(80)])._rows
+    assert not unitary_is_cheaper(rows, np.ones(80, np.uint8), 1024, 2500, True)
 
 
 def cross_entropy(logits, labels):

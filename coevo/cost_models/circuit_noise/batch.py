@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coevo.cost_models.circuit_noise.checks import floating, real_array, whole_number
+from coevo.cost_models.circuit_noise.meeting import meet
 from coevo.cost_models.circuit_noise.program import Encoder, Program, Rows
 from coevo.errors import InputError
 from coevo.hardware.quantum.table import DOUBLE_BASIS, SINGLE_BASIS
@@ -79,8 +80,9 @@ def check_options(dtype: Any, engine: str, threads: int) -> Any:
     return kind
 
 
-Swept = tuple[Array, list[int]]
-"""Operators [n_obs, 4^m] over m of a program's encoded qubits, and which of them (places in `encoder.qubits`)."""
+Swept = tuple[Array, list[int], NDArray[np.uint8]]
+"""Operators [n_obs, 4^m] over m of a program's encoded qubits, which of them (places in `encoder.qubits`), and which of
+those m each operator reaches [n_obs, m]."""
 
 
 def judged(states: EncodedBatch, count: int, sweep: Callable[[int, int], Swept], threads: int) -> Array:
@@ -194,19 +196,21 @@ def swept_operators(
     supports, begin = starts(position, tails)
     supports, begin = supports.astype(np.int32), begin.astype(singles.dtype)
     out = np.empty((len(supports), 4**encoded), singles.dtype)
+    reached = np.zeros((len(supports), encoded), np.uint8)
     threads = min(threads, len(supports))
 
     def pull(part: int) -> None:
         chosen = slice(part, None, threads)
-        some = np.empty((len(supports[chosen]), out.shape[1]), out.dtype)
-        pull_back(pairs, blocks, supports[chosen].copy(), begin[chosen].copy(), columns, encoded, some)
+        some, ours = np.empty((len(supports[chosen]), out.shape[1]), out.dtype), reached[chosen].copy()
+        pull_back(pairs, blocks, supports[chosen].copy(), begin[chosen].copy(), columns, encoded, some, ours)
         out[chosen] = some
+        reached[chosen] = ours
 
     if threads <= 1:
-        pull_back(pairs, blocks, supports, begin, columns, encoded, out)
+        pull_back(pairs, blocks, supports, begin, columns, encoded, out, reached)
     else:
         spread(pull, threads, threads)
-    return out, inside
+    return out, inside, reached
 
 
 def too_large(program: Program, size: int, max_qubits: int) -> InputError:
@@ -243,10 +247,10 @@ class EncodedBatch:
         """For each encoded qubit of a program its Pauli vectors [4, samples]."""
         return [self._vectors[name] for name in self._names[index]]
 
-    def meet(self, index: int, coefficients: Array, places: Sequence[int]) -> Array:
+    def meet(self, index: int, coefficients: Array, places: Sequence[int], reached: NDArray[np.uint8]) -> Array:
         """Expectation values [samples, n_obs] of operators [n_obs, 4^m] on m encoded qubits in a program's samples."""
         vectors = self.vectors(index)
-        return meet(coefficients, [vectors[place] for place in places], self.samples)
+        return meet(coefficients, reached, [vectors[place] for place in places], self.samples)
 
     def _encode(self, encoder: Encoder, part: Rows) -> Array:
         first, steps, offsets, terms = merged_steps(encoder, part)
@@ -295,25 +299,6 @@ def merged_steps(encoder: Encoder, part: Rows) -> tuple[Array, Array, Array, NDA
             vector = matrix @ vector
     terms = np.array([(number[row], index) for row, index in part.terms.tolist()], np.int32).reshape(-1, 2)
     return vector, np.array(steps).reshape(-1, 3, 4, 4), part.angles[moving], terms
-
-
-def meet(coefficients: Array, vectors: Sequence[Array], samples: int) -> Array:
-    """Expectation values [samples, n_obs] of operators [n_obs, 4^m] in product states, m arrays [4, samples]."""
-    n_obs, half = len(coefficients), len(vectors) // 2
-    left, right = products(vectors[:half], samples), products(vectors[half:], samples)
-    # One matrix product takes the longer half; what is left is a sum a sample.
-    partial = (coefficients.reshape(n_obs * len(left), len(right)) @ right).reshape(n_obs, len(left), samples)
-    result: Array = np.einsum("olb,lb->bo", partial, left)
-    return result
-
-
-def products(vectors: Sequence[Array], samples: int) -> Array:
-    """Product states [4^m, samples] of m arrays [4, samples]."""
-    product = vectors[0] if vectors else None
-    for vector in vectors[1:]:
-        assert product is not None
-        product = (product[:, None, :] * vector[None, :, :]).reshape(4 * len(product), samples)
-    return np.ones((1, samples)) if product is None else product
 
 
 def spread(task: Callable[[int], None], count: int, threads: int) -> None:

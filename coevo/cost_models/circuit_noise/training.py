@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from coevo.cost_models.circuit_noise.batch import (
     EncodedBatch,
-    products,
     spread,
     too_large,
     with_own_matrices,
 )
 from coevo.cost_models.circuit_noise.checks import floating, real_array
 from coevo.cost_models.circuit_noise.ends import End, Readouts, Sums
+from coevo.cost_models.circuit_noise.meeting import products
 from coevo.cost_models.circuit_noise.pauli_sums import PauliSums
 from coevo.cost_models.circuit_noise.program import Program
 from coevo.errors import InputError

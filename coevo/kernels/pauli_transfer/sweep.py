@@ -245,13 +245,16 @@ def contract(block: Any, source: Any, sign: int, first: int, second: int, digits
 
 
 @compiled
-def pull_back(pairs: Any, blocks: Any, supports: Any, starts: Any, columns: Any, encoded: int, out: Any) -> None:
+def pull_back(
+    pairs: Any, blocks: Any, supports: Any, starts: Any, columns: Any, encoded: int, out: Any, reached: Any
+) -> None:
     """out [n_obs, 4^m] = operators pulled back through all blocks, over the m encoded qubits.
 
     Operator o acts on the cone positions supports[o] int32 [most], of which the first that is -1 ends the list, with
     the coefficients starts[o] [4^most] after the last block (the first position the most significant digit; only the
     4^positions first count). `columns` [size] gives each cone position's digit among the encoded qubits, or -1 for a
-    qubit in |0>. Only the qubits that an operator has reached are carried.
+    qubit in |0>. Only the qubits that an operator has reached are carried; `reached` uint8 [n_obs, m], zeros before,
+    gets 1 where that is an encoded one.
     """
     size = len(columns)
     work = np.empty((2, 4**size), out.dtype)
@@ -291,6 +294,9 @@ def pull_back(pairs: Any, blocks: Any, supports: Any, starts: Any, columns: Any,
             for i in range(digits):
                 order[i] = spare[i]
             current = 1 - current
+        for i in range(digits):
+            if columns[order[i]] >= 0:
+                reached[observable, columns[order[i]]] = 1
         to_digits(work[current], order, digits, columns, encoded, out[observable])
 
 

@@ -30,3 +30,9 @@ def compiled_reordering(function: Function) -> Function:
     the type of processor."""
     made: Function = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc"}, error_model="numpy")(function)
     return made
+
+
+def compiled_holding_lock(function: Function) -> Function:
+    """As `compiled`, for what calls into libraries of Python objects: no other thread changes these meanwhile."""
+    made: Function = numba.njit(cache=True, error_model="numpy")(function)
+    return made

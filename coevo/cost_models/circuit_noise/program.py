@@ -125,6 +125,4 @@ def check_readout(qubits: Sequence[int], device: QuantumDevice) -> list[int]:
 
 def readout_coefficients(device: QuantumDevice, qubit: int) -> tuple[float, float]:
     """(a, b): the measured Z of a qubit is a I + b Z, readout error included."""
-    matrix = device.readout_matrix(qubit)
-    given_zero, given_one = float(matrix[0, 0] - matrix[1, 0]), float(matrix[0, 1] - matrix[1, 1])
-    return (given_zero + given_one) / 2, (given_zero - given_one) / 2
+    return device.channels.readout(qubit)

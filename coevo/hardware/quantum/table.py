@@ -58,6 +58,7 @@ class ChannelTable:
         self._known: dict[tuple[str, tuple[int, ...]], Instruction] = {}
         self._delays: dict[tuple[int, float], int] = {}
         self._measured: dict[tuple[int, str, bool], Matrix] = {}
+        self._readouts: dict[int, tuple[float, float]] = {}
         self.rows: list[Row] = []
         self._numbers: dict[Row, int] = {}
         self._row_array: NDArray[np.int32] = np.empty((0, 4), np.int32)
@@ -99,6 +100,14 @@ class ChannelTable:
             vector.setflags(write=False)
         return self._measured[key]
 
+    def readout(self, qubit: int) -> tuple[float, float]:
+        """(a, b): the measured Z of a qubit is a I + b Z. Computed once; errors as `QuantumDevice.readout_matrix`."""
+        if qubit not in self._readouts:
+            (zero, zero_of_one), (one_of_zero, one) = self._device.readout_matrix(qubit).tolist()
+            given_zero, given_one = zero - one_of_zero, zero_of_one - one
+            self._readouts[qubit] = ((given_zero + given_one) / 2, (given_zero - given_one) / 2)
+        return self._readouts[qubit]
+
     def number(self, row: Row) -> int:
         """The number of a row, new or old."""
         found = self._numbers.get(row)
@@ -107,7 +116,7 @@ class ChannelTable:
             self.rows.append(row)
         return found
 
-    def rows_of(self, numbers: list[int]) -> NDArray[np.int32]:
+    def rows_of(self, numbers: list[int] | NDArray[np.int32]) -> NDArray[np.int32]:
         """Rows int32 [n, 4] by their numbers."""
         if len(self._row_array) != len(self.rows):
             self._row_array = np.array(self.rows, np.int32)

@@ -11,6 +11,7 @@ from qiskit.circuit import Parameter
 
 from coevo.cost_models.circuit_noise import Observables, noisy_observables, reference_expectations
 from coevo.errors import InputError
+from coevo.hardware.quantum import QuantumDevice
 
 # cx, u3 and rzz devices whose error terms Aer keeps in full; a T, a line, a bow tie and larger maps.
 KEPT = ["FakeQuitoV2", "FakeYorktownV2", "FakeLimaV2", "FakeJakartaV2", "FakeGuadalupeV2", "FakeEssexV2"]
@@ -91,10 +92,11 @@ def test_readout_error_stands_in_the_operator(quito):
 
 
 def test_asymmetric_readout_shifts_the_mean(quito, monkeypatch, exact):
-    monkeypatch.setattr(quito, "readout_matrix", lambda qubit: np.array([[0.98, 0.2], [0.02, 0.8]]))
-    observables = noisy_observables(QuantumCircuit(5), quito, [0])
+    device = QuantumDevice(quito.calibration)  # of its own: a device computes its readouts once
+    monkeypatch.setattr(device, "readout_matrix", lambda qubit: np.array([[0.98, 0.2], [0.02, 0.8]]))
+    observables = noisy_observables(QuantumCircuit(5), device, [0])
     np.testing.assert_allclose(observables.coefficients, [[0.18, 0, 0, 0.78]], atol=1e-15)
-    assert exact(QuantumCircuit(5), quito, [0]) == pytest.approx(0.96)
+    assert exact(QuantumCircuit(5), device, [0]) == pytest.approx(0.96)
 
 
 def test_rows_follow_the_readout_order_and_digits_the_ascending_qubits(quito):

@@ -71,7 +71,10 @@ def test_showing_the_space_needs_neither_qiskit_nor_torch():
     assert done.stdout.strip() == ""
 
 
-@pytest.mark.parametrize("name", ["FakeQuitoV2", "FakeYorktownV2", "FakeJakartaV2", "FakeGuadalupeV2", "FakeTorino"])
+@pytest.mark.parametrize(
+    "name",
+    ["FakeQuitoV2", "FakeYorktownV2", "FakeJakartaV2", "FakeGuadalupeV2", "FakeTorino", "FakeCairoV2", "FakeNighthawk"],
+)
 def test_couplings_read_as_text_are_the_devices_own(name):
     from coevo.hardware.quantum import QuantumDevice
 

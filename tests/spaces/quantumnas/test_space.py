@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise, permutations
 from xml.etree import ElementTree
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 
 from coevo.errors import InfeasibleSpace, InputError
 from coevo.search.canonical import stream
+from coevo.search.design import Origin
 from coevo.search.space import Violation
+from coevo.search.variation import Variation
 from coevo.spaces.quantumnas import CoDesign, Options, problem
 from coevo.spaces.quantumnas.ansatz.gate_sets import GATE_SETS
 from coevo.spaces.quantumnas.ansatz.human import full_width, random_layers
@@ -174,14 +177,46 @@ def test_scattered_layouts_are_refused_by_an_amount_and_climbed_out_of():
         nothing.sample(stream(0, "never", 0))
 
 
-@pytest.mark.parametrize("gates", ["u3cu3", "native"])
-def test_layouts_on_a_large_device_lie_around_a_centre(gates):
+def test_layouts_on_a_large_device_lie_around_a_centre():
     """Six qubits among 133: drawn from the whole device they would never be near one another."""
-    made = problem(data="lih", device="FakeTorino", gates=gates)
+    made = problem(data="lih", device="FakeTorino")
     layouts = {made.space.build(made.space.sample(stream(0, "torino", index))).layout for index in range(30)}
     assert len(layouts) == 30 and max(map(max, layouts)) > 100 and min(map(min, layouts)) < 30
     distances = coupling_of("FakeTorino").distances()
     assert max(distances[a][b] for layout in layouts for a in layout for b in layout) <= 10
+
+
+@pytest.mark.parametrize("device", ["FakeCairoV2", "FakeTorino"])
+def test_native_layouts_grow_along_the_couplings_of_a_large_device(device):
+    """Ten qubits among 27 or 133: connected by the way they are asked for, and none is refused."""
+    space, coupling = problem(data="mnist10", device=device, gates="native", max_blocks=1).space, coupling_of(device)
+    near = coupling.neighbours(range(coupling.num_qubits))
+    assert space.id == "quantumnas/native-grown/v1" and space._check is None
+    drawn = [space.sample(stream(0, "grown", index)) for index in range(40)]
+    layouts = {space.build(design).layout for design in drawn}
+    assert len(layouts) > 30
+    for layout in layouts:
+        assert len(set(layout)) == 10
+        assert all(set(near[qubit]) & set(layout[:place]) for place, qubit in enumerate(layout) if place)
+    assert len({layout[0] for layout in layouts}) > 10
+    # Changed or crossed, a layout stays connected, and most of it stays.
+    for first, second in pairwise(drawn):
+        child = space.build(space.child(stream(1, first.key), Variation(), first, second, Origin("crossover")))
+        assert len(coupling.parts(child.layout)) == 1
+
+
+def test_every_grown_layout_is_asked_for_once_and_within_the_given_qubits():
+    line = Coupling(30, tuple((q, q + 1) for q in range(29) if q != 9))  # ten qubits and twenty
+    whole = make_space(template_of("native", 1, n_qubits=12), line)
+    assert {whole.build(whole.sample(stream(0, "b", index))).layout[0] for index in range(60)} <= set(range(10, 30))
+    line = Coupling(20, tuple((q, q + 1) for q in range(19)))
+    space = make_space(template_of("native", 1, n_qubits=3), line, qubits=tuple(range(17)), fixed_layers=((0,), ()))
+    layouts = [space.build(grown.design).layout for grown in space.enumerate()]
+    wanted = {
+        order for order in permutations(range(17), 3)
+        if abs(order[0] - order[1]) == 1 and 1 in (abs(order[2] - order[0]), abs(order[2] - order[1]))
+    }  # fmt: skip
+    assert len(layouts) == len(set(layouts)) and set(layouts) == wanted
 
 
 def test_an_unconnected_native_layout_is_refused_by_the_couplings_it_lacks():

@@ -20,6 +20,9 @@ LENGTH_PER_QUBIT = 3
 LARGE_DEVICE = 32
 """Qubits beyond which a layout is asked for around a centre: one drawn from the whole device is never connected."""
 
+GROWN_LAYOUT = 16
+"""Qubits beyond which a native layout grows along couplings: of ten qubits drawn among 27 none were ever connected."""
+
 
 def make_space(
     template: Template,
@@ -39,8 +42,10 @@ def make_space(
         fixed_layers: search mappings alone, of this circuit.
 
     A circuit has 1 block or more, or 0 or more where the template has flipped qubits.
-    A layout is an order over physical qubits, on a large device over those around a centre. Layers that are not used
-    are not asked about, so equal circuits are equal designs. InputError where the qubits cannot hold the circuit.
+    A layout is an order over physical qubits, on a large device over those around a centre. For native gates on more
+    than `GROWN_LAYOUT` qubits it grows: each qubit is a neighbour of one before it, so no layout has to be refused, and
+    those orders are left out in which a qubit comes before all its neighbours. Layers that are not used are not asked
+    about, so equal circuits are equal designs. InputError where the qubits cannot hold the circuit.
     """
     n_qubits, gate_set = template.n_qubits, template.gate_set
     physical = tuple(range(coupling.num_qubits)) if qubits is None else tuple(qubits)
@@ -56,12 +61,22 @@ def make_space(
         template.active(fixed_layers)
     coupled = {frozenset(edge) for edge in coupling.edges}
     around = _neighbourhoods(physical, n_qubits, coupling)
+    grown = gate_set.native and fixed_layout is None and len(physical) > GROWN_LAYOUT
+    parts = [part for part in coupling.parts(physical) if len(part) >= n_qubits]
+    starts = tuple(sorted(qubit for part in parts for qubit in part))
+    near = coupling.neighbours(physical)
 
     def ask_layout(pick: Pick) -> tuple[int, ...] | None:
         if fixed_layout == "qiskit":
             return None
         if isinstance(fixed_layout, tuple):
             return fixed_layout
+        if grown:
+            chosen = [pick.one("layout0", starts)]
+            for place in range(1, n_qubits):
+                border = {there for here in chosen for there in near[here]}
+                chosen.append(pick.one(f"layout{place}", tuple(sorted(border.difference(chosen)))))
+            return tuple(chosen)
         if len(physical) <= LARGE_DEVICE:
             return pick.order("layout", physical, k=n_qubits)
         return pick.order("layout", around[pick.one("centre", tuple(around))], k=n_qubits)
@@ -88,7 +103,8 @@ def make_space(
 
     suffix = "" if template.widths == "front" else f"-{template.widths}"
     suffix += "-start" if template.flipped else ""
-    check = None if fixed_layout is not None else _layout_check(template, coupling)
+    suffix += "-grown" if grown else ""
+    check = None if fixed_layout is not None or grown else _layout_check(template, coupling)
     return Space(f"quantumnas/{gate_set.name}{suffix}/v1", build, check)
 
 

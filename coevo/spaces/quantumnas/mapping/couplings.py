@@ -45,14 +45,18 @@ class Coupling:
             table.append(row)
         return table
 
-    def parts(self, qubits: Sequence[int]) -> list[list[int]]:
-        """The qubits by connected part, couplings among themselves alone counted; parts and members in given order."""
-        chosen, found = set(qubits), []
+    def neighbours(self, qubits: Sequence[int]) -> dict[int, list[int]]:
+        """Those of the qubits that each is coupled with."""
         near: dict[int, list[int]] = {qubit: [] for qubit in qubits}
         for a, b in self.edges:
-            if a in chosen and b in chosen:
+            if a in near and b in near:
                 near[a].append(b)
                 near[b].append(a)
+        return near
+
+    def parts(self, qubits: Sequence[int]) -> list[list[int]]:
+        """The qubits by connected part, couplings among themselves alone counted; parts and members in given order."""
+        near, found = self.neighbours(qubits), []
         left = dict.fromkeys(qubits)
         while left:
             border = [next(iter(left))]
@@ -110,8 +114,11 @@ def _read_coupling(device: str) -> Coupling:
     if home is not None:
         try:
             described = json.loads((home / f"conf_{home.name}.json").read_text(encoding="utf-8"))
-            pairs = {(min(a, b), max(a, b)) for a, b in described["coupling_map"] or ()}
-            return Coupling(int(described["n_qubits"]), tuple(sorted(pairs)))
+            # Of the gates: `coupling_map` names couplings of FakeCairoV2 for which it has no gate.
+            places = [tuple(place) for gate in described["gates"] for place in gate.get("coupling_map", ())]
+            pairs = {(min(place), max(place)) for place in places if len(place) == 2}
+            if pairs or described["n_qubits"] == 1:
+                return Coupling(int(described["n_qubits"]), tuple(sorted(pairs)))
         except (OSError, ValueError, KeyError, TypeError):
             pass  # described otherwise: ask the device itself
     built = open_device(device)

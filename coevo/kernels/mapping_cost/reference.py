@@ -7,9 +7,20 @@ at memory l and, next further out, at memory u:
   outwards: as long as they do not index the tensor, the tile stays; from the first loop with a bound above 1 that does,
   every bound multiplies. A loop of bound 1 is no loop.
 - Memory u is read once for all children that want the same word where the network multicasts, else once for each.
+  Children want the same word where the loops that index the tensor stand alike for both.
+- `halo_merge`: the input tiles of the children of one network, the one right above l, are read as one tile where it
+  multicasts, so that rows that tiles share are read once.
+- `sliding_window`: of an input tile that a forward step of the innermost loop that moves it moves along a window, only
+  what is new is fetched; of a merged tile too, so a row that one child leaves to another is not read again. A tile is
+  otherwise fetched whole, even where it happens to have words of the one before. For windows whose dilation does not
+  divide the stride no reuse is claimed unless the step is to the very next tile.
+- `fetch_holes`: a tile is a block, with the rows and columns that strides skip; a merged tile likewise.
 - Partial sums travel the other way. A word of outputs that is fetched anew starts at zero where no sum exists yet;
-  otherwise the sum is read at u and sent down. Where the network reduces, children that add to the same word send one.
-- MAC units hold nothing: every operand is read, and every sum updated, once a MAC.
+  otherwise the sum is read at u and sent down, to one of the children that add to it. When the tile is left, each child
+  sends its sums up; where a network reduces, those for the same word become one. The first that arrives for a word
+  replaces the sum that was sent down (or begins it); each further one is added to it, a read and a write.
+- MAC units hold nothing: every operand is read, and every sum updated, once a MAC. Sums are added at the memory, so
+  only products travel there.
 """
 
 from __future__ import annotations
@@ -20,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from coevo.errors import InputError
 from coevo.kernels.mapping_cost.footprint import footprint, overlap
 from coevo.kernels.mapping_cost.tables import (
     INPUTS,
@@ -95,33 +107,17 @@ def _reloads(relevant: Array, temporal: Array, rank: Array, above: int) -> tuple
     return reloads, first_loop, first_bound, first_level
 
 
-def _shift(loop: Array, level: Array, temporal: Array, spatial: Array, below: int) -> Array:
-    """How far a tile of memory `below` moves at one step of `loop` at memory `level`: the bounds of that loop between
-    the two, [B]; times the tile's own extent it is a number of positions."""
-    rows = np.arange(len(temporal))
-    distance = np.ones(len(temporal), dtype=np.int64)
-    for between in range(temporal.shape[1]):
-        inside = (between >= level) & (between < below)
-        distance = np.where(inside, distance * spatial[rows, between, loop], distance)
-        inside = (between > level) & (between < below)
-        distance = np.where(inside, distance * temporal[rows, between, loop], distance)
-    return distance
-
-
 def _fetched(
-    tables: Tables, tensor: int, tile: Array, temporal: Array, rank: Array, spatial: Array, below: int, merged: bool
+    tables: Tables, tensor: int, tile: Array, inner: Array, temporal: Array, rank: Array, spatial: Array, below: int
 ) -> Array:
-    """Words that enter one instance of memory `below`, over the whole run, [B]. With `merged` the tile is that of all
-    children of the network right above."""
+    """Words of `tile` that pass over the whole run, [B]: what enters one instance of memory `below`, or all children of
+    the network right above together. `inner`: the tiles of all memories."""
     reloads, loop, bound, level = _reloads(RELEVANT[tensor], temporal, rank, below)
     words = footprint(tables, tensor, tile)
     if tensor != INPUTS or not tables.sliding_window:
         return words * reloads
     rows = np.arange(len(tile))
-    distance = _shift(loop, level, temporal, spatial, below)
-    if merged:  # the spatial loops right above lie inside the tile
-        distance = distance // spatial[rows, below - 1, loop]
-    steps = distance * tile[rows, loop]
+    steps = inner[rows, level + 1, loop] * spatial[rows, level, loop]  # iterations that one step of that loop advances
     saved = np.zeros(len(tile), dtype=np.int64)
     for candidate in SLIDING:
         here = loop == candidate
@@ -130,8 +126,32 @@ def _fetched(
     return moved
 
 
+def _check_exact(tables: Tables, mappings: MappingArrays, counts: Counts | None = None) -> None:
+    """Refuses counts that float64 would round. Before they are made: those that int64 would wrap."""
+    if counts is None:
+        largest = mappings.temporal.astype(np.float64).prod(axis=(1, 2)) * mappings.spatial.prod(
+            axis=(1, 2), dtype=float
+        )
+        if tables.fetch_holes:  # a tile of n iterations then has at most this many words
+            largest = largest * tables.step.sum(axis=1).prod()
+        limit = 2.0**61
+    else:
+        words = (counts.reads, counts.writes, counts.sent, counts.delivered)
+        largest = np.stack([part.max(axis=(1, 2), initial=0) for part in words]).max(axis=0)
+        largest = np.maximum(largest, counts.macs).astype(np.float64)
+        limit = 2.0**53
+    wrong = np.flatnonzero(largest >= limit)
+    if len(wrong):
+        raise InputError(
+            f"mapping {wrong[0]}: counts must stay below 2^53 to be exact, got up to {largest[wrong[0]]:.3g}; "
+            "its bounds are far beyond the layer's sizes, or the layer has to be split"
+        )
+
+
 def count(tables: Tables, mappings: MappingArrays) -> Counts:
-    """Every count of every mapping. The mappings may be too large for the memories: `excess` says by how much."""
+    """Every count of every mapping. The mappings may be too large for the memories: `excess_bits` says by how much.
+    A count of 2^53 or more is an `InputError`."""
+    _check_exact(tables, mappings)
     temporal, rank = mappings.temporal, mappings.rank
     spatial = level_spatial(tables, mappings.spatial)
     batch, levels = temporal.shape[:2]
@@ -156,16 +176,20 @@ def count(tables: Tables, mappings: MappingArrays) -> Counts:
             if lower == levels:
                 one = steps  # a MAC unit holds nothing
             else:
-                one = _fetched(tables, tensor, tile[:, lower], temporal, rank, spatial, lower, merged=False)
+                one = _fetched(tables, tensor, tile[:, lower], tile, temporal, rank, spatial, lower)
             together = one  # words that pass the network above `lower`, of all its children
-            merges = tensor == INPUTS and tables.halo_merge and tables.multicast[lower - 1] and lower < levels
+            merges = tensor == INPUTS and tables.halo_merge and tables.multicast[lower - 1]
             combines = tables.reduction if tensor == OUTPUTS else tables.multicast
             for network in range(lower - 1, upper - 1, -1):
                 below = together * instances[:, network + 1] if network + 1 < lower else one * instances[:, lower]
                 delivered[:, network, tensor] += below
                 if merges and network == lower - 1:
                     joined = tile[:, lower] * spatial[:, network]
-                    together = _fetched(tables, tensor, joined, temporal, rank, spatial, lower, merged=True)
+                    together = (
+                        footprint(tables, tensor, joined) * steps
+                        if lower == levels
+                        else _fetched(tables, tensor, joined, tile, temporal, rank, spatial, lower)
+                    )
                 else:
                     together = together * apart[:, network] * (1 if combines[network] else shared[:, network])
                 sent[:, network, tensor] += together * instances[:, network]
@@ -190,9 +214,11 @@ def count(tables: Tables, mappings: MappingArrays) -> Counts:
             if tables.charge_drain:
                 reads[:, lower, tensor] += held
             zero_starts = held - sent_down
-    return Counts(
+    counts = Counts(
         reads, writes, sent, delivered, tile_words, instances[:, :levels], steps, steps * instances[:, levels]
     )
+    _check_exact(tables, mappings, counts)
+    return counts
 
 
 @dataclass(frozen=True, eq=False)

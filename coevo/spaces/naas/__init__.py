@@ -1,0 +1,1 @@
+"""NAAS: accelerators, mappings and networks searched together (Lin et al., DAC 2021)."""

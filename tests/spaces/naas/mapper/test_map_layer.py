@@ -1,0 +1,59 @@
+"""The mapper's door: valid answers, bounds below them, the same answer for the same arguments, clear refusals."""
+
+import dataclasses
+
+import pytest
+
+from coevo.cost_models.accelerator import Layer, convolution, evaluate_mapping
+from coevo.errors import ConfigError, InputError
+from coevo.spaces.naas.mapper import map_layer, map_layers
+
+LAYER = convolution("conv", (14, 14), 32, 48, 3, 1, 1)
+
+
+@pytest.mark.parametrize("method", ["evolution", "random"])
+def test_the_answer_is_valid_and_costs_what_is_said(accelerator, method):
+    found = map_layer(LAYER, accelerator, method=method, evaluations=500)
+    evaluation = evaluate_mapping(LAYER, accelerator, found.mapping)
+    assert evaluation.valid, evaluation.misfits
+    assert (found.energy_pj, found.cycles, found.edp_js) == pytest.approx(
+        (evaluation.energy_pj, evaluation.cycles, evaluation.edp_js), rel=1e-12
+    )
+    assert all(gap >= 0.0 for gap in found.gaps.values())
+
+
+def test_evolution_beats_random_search_at_equal_evaluations(accelerator):
+    evolved, drawn = (
+        sum(map_layer(LAYER, accelerator, method=method, evaluations=1500, seed=seed).edp_js for seed in range(5))
+        for method in ("evolution", "random")
+    )
+    assert evolved < drawn
+
+
+def test_a_result_does_not_depend_on_what_it_is_searched_beside(accelerator):
+    other = convolution("other", (7, 7), 16, 16, 1)
+    alone = map_layer(LAYER, accelerator, evaluations=300, seed=3)
+    beside = map_layers([other, LAYER, dataclasses.replace(LAYER, name="again")], accelerator, evaluations=300, seed=3)
+    assert beside[1] == beside[2] == alone
+    assert map_layer(LAYER, accelerator, evaluations=300, seed=4) != alone
+
+
+def test_what_never_fits_is_refused_with_the_memory_and_the_bytes(row_stationary):
+    memories = list(row_stationary.memories)
+    memories[2] = dataclasses.replace(memories[2], partition_bytes=(448, 0.5, 48))
+    tiny = dataclasses.replace(row_stationary, memories=tuple(memories))
+    with pytest.raises(InputError, match=r"nothing fits PE: inputs at the smallest tile need 1 bytes, 0\.5 bytes more"):
+        map_layer(LAYER, tiny)
+    memories[2] = dataclasses.replace(row_stationary.memories[2], partition_bytes=None, size_bytes=2)
+    tiny = dataclasses.replace(row_stationary, memories=tuple(memories))
+    with pytest.raises(InputError, match="one word of each tensor at the smallest tile need 3 bytes, 1 bytes more"):
+        map_layer(LAYER, tiny)
+    memories = [dataclasses.replace(row_stationary.memories[0], size_bytes=100), *row_stationary.memories[1:]]
+    with pytest.raises(InputError, match="its tensors exceed DRAM, the outermost memory, by"):
+        map_layer(LAYER, dataclasses.replace(row_stationary, memories=tuple(memories)))
+
+
+@pytest.mark.parametrize(("argument", "value"), [("goal", "speed"), ("method", "magic"), ("encoding", "gray")])
+def test_unknown_names_are_refused(row_stationary, argument, value):
+    with pytest.raises(ConfigError, match=f"{argument}: expected one of"):
+        map_layer(Layer("l", {}), row_stationary, **{argument: value})

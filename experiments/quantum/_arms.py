@@ -26,7 +26,9 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 import _bench
 
+from coevo.search.design import Design
 from coevo.search.problem import WorkContext
+from coevo.search.space import Space
 from coevo.search.study import Study
 from coevo.spaces.quantumnas import CoDesign, Options
 from coevo.spaces.quantumnas.definition import problem_of
@@ -99,8 +101,11 @@ def search(
     objectives: dict[str, str],
     algorithm: str = "nsga2",
     population: int = 40,
+    begin_with: Callable[[Space], list[Design]] | None = None,
+    lag: int = 15,
 ) -> Found:
-    """One search in this process by one objective, with a SuperCircuit that was trained before."""
+    """One search in this process by one objective, with a SuperCircuit that was trained before. Designs that
+    `begin_with` makes of the space are judged first; they count among the trials."""
     made = problem_of(setting)
     ((objective, direction),) = objectives.items()
     sign, last = 1 if direction == "min" else -1, made.stages[-1].name
@@ -116,7 +121,10 @@ def search(
         algorithm_options={"population": population} if algorithm == "nsga2" else {},
         seed=seed,
         runner="inline",
+        lag=lag,
     ) as study:
+        for design in [] if begin_with is None else begin_with(made.space):
+            study.enqueue(design)
         study.run(trials=trials)
         judged = sorted(
             (trial for trial in study.trials() if trial.outcome.ok),

@@ -59,7 +59,7 @@ class Reader:
                 "expected a circuit transpiled to the device"
             )
         numbers, angles = signatures(device.channels).look(circuit)
-        opened = np.flatnonzero(numbers < 0).tolist()
+        opened = np.flatnonzero(np.isnan(angles)).tolist()
         if not opened:
             self._extend(numbers, angles)
             return
@@ -69,18 +69,15 @@ class Reader:
         else:  # the slice hands over all instructions in one call, three times as fast as iterating over `circuit.data`
             every = circuit.data[:]
             items = every if len(opened) == len(every) else [every[position] for position in opened]
-        if UNKNOWN in numbers:
-            self._read_open(circuit, opened, items, numbers.tolist(), angles.tolist())
-        else:
-            self._read_angles(opened, items, numbers, angles)
-
-    def _read_angles(self, opened: list[int], items: list[Any], numbers: Integers, angles: Matrix) -> None:
-        """Appends rows of which some have an open angle."""
-        rows, begin = self.device.channels.rows, len(self._numbers)
-        numbers[opened] = -2 - numbers[opened]  # `views.with_open_angle`
-        for position, number, item in zip(opened, numbers[opened].tolist(), items, strict=True):
-            angles[position], terms = self._affine(item.name, rows[number][:2], item.params[0])
-            self._terms += [(begin + position, *found, slope) for found, slope in terms]
+        found: list[int] = numbers.tolist()
+        if UNKNOWN in found:
+            self._read_open(circuit, opened, items, found, angles.tolist())
+            return
+        rows, begin = device.channels.rows, len(self._numbers)
+        for position, item in zip(opened, items, strict=True):
+            angles[position], terms = self._affine(item.name, rows[found[position]][:2], item.params[0])
+            for (kind, index), slope in terms:
+                self._terms.append((begin + position, kind, index, slope))
         self._extend(numbers, angles)
 
     def _read_open(
@@ -256,20 +253,26 @@ class Reader:
     def _parts(self, groups: list[list[int]], rows: Integers, angles: Matrix) -> tuple[Rows, ...]:
         """The rows at each group's positions, ascending, with their terms."""
         place = {position: (number, at) for number, group in enumerate(groups) for at, position in enumerate(group)}
-        terms: list[list[tuple[int, int]]] = [[] for _ in groups]
-        slopes: list[list[float]] = [[] for _ in groups]
+        mine: list[list[tuple[int, int, float]]] = [[] for _ in groups]
         for row, _, index, slope in self._terms:
             if row in place:
                 number, at = place[row]
-                terms[number].append((at, index))
-                slopes[number].append(slope)
-        return tuple([
-            Rows(rows[group], angles[group], np.array(these, np.int32).reshape(-1, 2), np.array(those, np.float64))
-            for group, these, those in zip(groups, terms, slopes, strict=True)
-        ])  # fmt: skip
+                mine[number].append((at, index, slope))
+        order = np.array([position for group in groups for position in group], np.int64)
+        rows, angles = rows[order], angles[order]
+        terms = np.array([term[:2] for terms in mine for term in terms], np.int32).reshape(-1, 2)
+        slopes = np.array([term[2] for terms in mine for term in terms], np.float64)
+        parts, begin, first = [], 0, 0
+        for group, own in zip(groups, mine, strict=True):
+            end, last = begin + len(group), first + len(own)
+            parts.append(Rows(rows[begin:end], angles[begin:end], terms[first:last], slopes[first:last]))
+            begin, first = end, last
+        return tuple(parts)
 
     def _key(self, part: Rows) -> bytes:
-        own = [self.matrices[-2 - code].tobytes() for code in part.rows[:, 3].tolist() if code < -1]
+        own = []
+        if self.matrices:
+            own = [self.matrices[-2 - code].tobytes() for code in part.rows[:, 3].tolist() if code < -1]
         return b"|".join(
             [part.rows.tobytes(), part.angles.tobytes(), part.terms.tobytes(), part.slopes.tobytes(), *own]
         )

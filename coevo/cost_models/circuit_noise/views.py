@@ -86,11 +86,10 @@ class Signatures:
         self._table[find(self._table, code, key)] = (code, key, number, num_parameters)
 
     def look(self, circuit: QuantumCircuit) -> tuple[Integers, NDArray[np.float64]]:
-        """For every instruction the number of its row and its angle in radians; or `UNKNOWN`; or `with_open_angle` of
-        its row where only the angle has to be looked at."""
+        """For every instruction the number of its row, or `UNKNOWN`; and its angle in radians, NaN where it is open."""
         data = circuit._data
         count = len(data)
-        numbers, angles = np.full(count, UNKNOWN, np.int32), np.zeros(count)
+        numbers, angles = np.full(count, UNKNOWN, np.int32), np.full(count, np.nan)
         found = interface()
         if found is not None:
             view = np.zeros(7, np.int64)
@@ -118,12 +117,6 @@ def _empty(size: int) -> NDArray[np.int64]:
 def place_key(first: int, second: int) -> int:
     """The qubits of a gate in one integer; `second` is -1 where there is none."""
     return (first << 32) + second + 1
-
-
-@compiled_holding_lock
-def with_open_angle(number: int) -> int:
-    """What stands for a row whose angle is open; its own inverse."""
-    return -2 - number
 
 
 @compiled_holding_lock
@@ -162,7 +155,6 @@ def look(
         numbers[n] = entry[2]
         if parameters:
             angle = call_for_double(real_of, view[3]) if call_for_byte(kind_of, view[3]) == _REAL else np.nan
-            if angle - angle == 0.0:  # finite
-                angles[n] = angle
-            else:
-                numbers[n] = with_open_angle(entry[2])
+            angles[n] = angle if angle - angle == 0.0 else np.nan  # an infinite one is open too
+        else:
+            angles[n] = 0.0

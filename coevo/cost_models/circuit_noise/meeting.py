@@ -61,6 +61,12 @@ def products(vectors: Sequence[Array], samples: int) -> Array:
 
 def _met(coefficients: Array, vectors: Sequence[Array], samples: int) -> Array:
     n_obs, half = len(coefficients), len(vectors) // 2
+    if len(vectors) == 4:
+        from coevo.kernels.pauli_transfer.meet import meet_four
+
+        out = np.empty((samples, n_obs), coefficients.dtype)
+        meet_four(coefficients.reshape(n_obs, 16, 16), *vectors, out)
+        return out
     left, right = products(vectors[:half], samples), products(vectors[half:], samples)
     # One matrix product takes the longer half; what is left is a sum a sample.
     partial = (coefficients.reshape(n_obs * len(left), len(right)) @ right).reshape(n_obs, len(left), samples)

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from coevo.kernels.jit import compiled
-
-_TILE = 64  # columns of one product [16, 16] @ [16, tile]: 16 KiB of doubles in and out, within the first-level cache
+from coevo.kernels.pauli_transfer.products import PIECE, mix
 
 
 @compiled
@@ -200,48 +199,62 @@ def clear(tails: Any, place: int) -> None:
 
 
 @compiled
-def contract(block: Any, source: Any, sign: int, first: int, second: int, digits: int, target: Any) -> None:
-    """target = block^T source (sign = 0: pull an operator back) or block source (sign = 1: push a state on).
+def contract(block: Any, source: Any, first: int, second: int, digits: int, target: Any) -> None:
+    """target = block^T source.
 
     `source` [4^digits] has the pair's digits at places `first` and `second` (place 0 is the most significant);
     `target` has them in front, the block's first qubit first, and the other digits after them in their order.
     """
     low, high = min(first, second), max(first, second)
-    left = 4**low
     middle = 4 ** (high - low - 1)
     right = 4 ** (digits - 1 - high)
-    columns = left * middle * right
+    columns = 4 ** (digits - 2)
     swapped = first > second
-    tile = np.empty((16, _TILE), source.dtype)
-    for begin in range(0, columns, _TILE):
-        width = min(_TILE, columns - begin)
+    weights = np.empty((16, 16), source.dtype)
+    for i in range(16):
+        for j in range(16):
+            weights[i, j] = block[j, i]
+    tile, product = np.empty(16 * PIECE, source.dtype), np.empty(16 * PIECE, source.dtype)
+    offsets = np.empty(PIECE, np.int64)
+    x, y, z = 0, 0, 0  # the digits before both qubits, between them and after them
+    for begin in range(0, columns, PIECE):
+        width = min(PIECE, columns - begin)
+        for k in range(width):
+            offsets[k] = 4 * right * (4 * middle * x + y) + z
+            z += 1
+            if z == right:
+                z = 0
+                y += 1
+                if y == middle:
+                    y = 0
+                    x += 1
         for i in range(16):
             a, b = (i % 4, i // 4) if swapped else (i // 4, i % 4)
-            column = begin
-            done = 0
-            while done < width:  # runs of `right` neighbours
-                within = column % right
-                rest = column // right
-                run = min(right - within, width - done)
-                base = (((rest // middle) * 4 + a) * middle + rest % middle) * 4 + b
-                start = base * right + within
-                for k in range(run):
-                    tile[i, done + k] = source[start + k]
-                done += run
-                column += run
-        for i in range(16):
-            out = target[i * columns + begin : i * columns + begin + width]
+            shift = (4 * middle * a + b) * right
             for k in range(width):
-                out[k] = 0.0
-            for j in range(0, 16, 4):
-                if sign == 0:
-                    m0, m1, m2, m3 = block[j, i], block[j + 1, i], block[j + 2, i], block[j + 3, i]
-                else:
-                    m0, m1, m2, m3 = block[i, j], block[i, j + 1], block[i, j + 2], block[i, j + 3]
-                if m0 == 0.0 and m1 == 0.0 and m2 == 0.0 and m3 == 0.0:
-                    continue
+                tile[PIECE * i + k] = source[offsets[k] + shift]
+        if columns == PIECE:
+            mix(weights, tile, target)
+        elif width == PIECE:
+            mix(weights, tile, product)
+            for i in range(16):
+                for k in range(PIECE):
+                    target[i * columns + begin + k] = product[PIECE * i + k]
+        else:
+            for i in range(16):
+                out = target[i * columns : i * columns + width]
                 for k in range(width):
-                    out[k] += m0 * tile[j, k] + m1 * tile[j + 1, k] + m2 * tile[j + 2, k] + m3 * tile[j + 3, k]
+                    out[k] = 0.0
+                for j in range(0, 16, 4):
+                    p, q, r, s = weights[i, j], weights[i, j + 1], weights[i, j + 2], weights[i, j + 3]
+                    if p == 0.0 and q == 0.0 and r == 0.0 and s == 0.0:
+                        continue
+                    at = PIECE * j
+                    for k in range(width):
+                        out[k] += (
+                            p * tile[at + k] + q * tile[at + PIECE + k]
+                            + r * tile[at + 2 * PIECE + k] + s * tile[at + 3 * PIECE + k]
+                        )  # fmt: skip
 
 
 @compiled
@@ -280,7 +293,7 @@ def pull_back(
                 continue
             source, target = work[current], work[1 - current]
             if first >= 0 and second >= 0:
-                contract(blocks[block], source, 0, first, second, digits, target)
+                contract(blocks[block], source, first, second, digits, target)
             else:
                 grow(blocks[block], source, first, second, digits, target)
             kept = 2
@@ -302,7 +315,7 @@ def pull_back(
 
 @compiled
 def grow(block: Any, source: Any, first: int, second: int, digits: int, target: Any) -> None:
-    """As `contract` with sign 0, where only one qubit of the pair is among the digits; the other's place is -1."""
+    """As `contract`, where only one qubit of the pair is among the digits; the other's place is -1."""
     old = max(first, second)
     left, right = 4**old, 4 ** (digits - 1 - old)
     columns = left * right

@@ -65,7 +65,8 @@ def _met(coefficients: Array, vectors: Sequence[Array], samples: int) -> Array:
         from coevo.kernels.pauli_transfer.meet import meet_four
 
         out = np.empty((samples, n_obs), coefficients.dtype)
-        meet_four(coefficients.reshape(n_obs, 16, 16), *vectors, out)
+        first, second, third, fourth = vectors
+        meet_four(coefficients.reshape(n_obs, 16, 16), first, second, third, fourth, out)
         return out
     left, right = products(vectors[:half], samples), products(vectors[half:], samples)
     # One matrix product takes the longer half; what is left is a sum a sample.

@@ -193,7 +193,7 @@ def words_of(layer: Array, tensor: int, t: Array, lanes: int, out: Array) -> Non
 
 
 @compiled
-def rows_of(outputs: float, taps: float, window: Array, holes: bool) -> float:
+def rows_of(outputs: Any, taps: Any, window: Array, holes: bool) -> Any:
     """`footprint.rows_of` for one tile; window = (stride, dilation, a, b)."""
     if holes:
         return (outputs - 1.0) * window[0] + (taps - 1.0) * window[1] + 1.0
@@ -201,7 +201,7 @@ def rows_of(outputs: float, taps: float, window: Array, holes: bool) -> float:
 
 
 @compiled
-def overlap_rows(outputs: float, taps: float, shift: float, along: bool, window: Array, holes: bool) -> float:
+def overlap_rows(outputs: Any, taps: Any, shift: Any, along: bool, window: Array, holes: bool) -> Any:
     """`footprint.overlap_rows` for one tile that moves along the outputs, or else along the taps."""
     length = rows_of(outputs, taps, window, holes)
     step, a, b = (window[0], window[2], window[3]) if along else (window[1], window[3], window[2])

@@ -55,6 +55,7 @@ MODULE_LEVEL: dict[str, set[str]] = {
     "coevo/hardware/quantum": {"numpy", *QISKIT},
     "coevo/kernels": {"numpy", "torch", "triton"},
     "coevo/kernels/jit": {"numba"},
+    "coevo/kernels/calls": {"numba", "llvmlite"},
 }
 HEAVY = ("torch", "ray", "qiskit", "triton", "pydantic", "typer", "plotly", "cloudpickle", "scipy", "matplotlib")
 

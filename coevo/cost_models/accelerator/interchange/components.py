@@ -35,10 +35,13 @@ def plain_name(name: str) -> str:
 
 
 def axis_names(accelerator: Accelerator) -> tuple[str, ...]:
-    """A distinct plain name for each of `accelerator.axes`."""
+    """A plain name for each of `accelerator.axes`: its own where nothing else has it, else with its memory's before."""
+    memories = [plain_name(memory.name) for memory in accelerator.memories]
+    own = [plain_name(axis.name) for _, axis in accelerator.axes]
     return tuple(
-        plain_name(f"{accelerator.memories[level].name}_{axis.name}") for level, axis in accelerator.axes
-    )  # fmt: skip
+        name if own.count(name) == 1 and name not in memories else f"{memories[level]}_{name}"
+        for name, (level, _) in zip(own, accelerator.axes, strict=True)
+    )
 
 
 def components(accelerator: Accelerator, engine: str) -> tuple[Component, ...]:

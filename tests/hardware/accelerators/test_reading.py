@@ -268,6 +268,14 @@ def test_a_file_of_ones_own_and_its_table(tmp_path):
         load_accelerator(tmp_path / "chip.toml")
 
 
+@pytest.mark.parametrize("table", ["mixed-45nm", "mixed-65nm"])
+def test_all_seven_can_be_compared_on_one_table(table):
+    for name in ACCELERATORS:
+        accelerator = load_accelerator(name, energy_table=table)
+        assert accelerator.memories[0].read_pj_per_bit == (8, 8, 8)  # the table's DRAM
+        assert accelerator.provenance["memory 'DRAM': energy"] == f"{table}/dram"
+
+
 def test_another_table_than_the_file_names():
     first, second = load_accelerator("nvdla_256"), load_accelerator("nvdla_256", energy_table="mixed-65nm")
     assert second.memories[0] == first.memories[0]  # DRAM does not scale

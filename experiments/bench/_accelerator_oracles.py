@@ -1,9 +1,9 @@
 """One mapping priced by AccelForge and by zigzag-dse, each in its own environment, beside ours.
 
-Wires cost nothing here, since AccelForge counts them otherwise. Ours is priced under AccelForge's assumptions, and with
-the input rows of neighbouring PEs merged, as zigzag has them. What is left between the answers are rules that
-tests/cost_models/accelerator/oracles/rules.py states: AccelForge hands partial sums to every PE that adds to them, zigzag
-reads the first ones too. zigzag's ports have whole bits, 118 a cycle for the 118.8 of the global buffer.
+Wires cost nothing here, since zigzag knows no energy of theirs. Ours is priced under AccelForge's assumptions, and with
+the input rows of neighbouring PEs merged, as zigzag has them. What is left between the answers are rules, which
+tests/cost_models/accelerator/oracles/rules.py states: AccelForge hands partial sums to every PE that adds to them,
+zigzag reads the first ones too. zigzag's ports have whole bits, 118 a cycle for the 118.8 of the global buffer.
 """
 
 from __future__ import annotations

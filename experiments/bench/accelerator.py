@@ -3,11 +3,11 @@
     python experiments/bench/accelerator.py --device cuda --out experiments/results/accelerator_h200.json
 
 The layer is a 3 x 3 convolution of ResNet50 (64 channels, 56 x 56), the accelerator Eyeriss (12 x 14 PEs): sizes and
-bounds are no powers of two. "Search" is everything from the random word to the best mapping: sampling, validity, counts
-and costs, selection. Its rate counts distinct valid mappings alone: the draws of a whole run are hashed afterwards, and
-what occurs again, or does not fit, is not counted. Every switch of the cost model is compiled in; a bar takes the
-slowest of the settings measured. With `--oracles FOLDER` (what `make oracles` made) AccelForge and zigzag-dse price one mapping,
-each in its own environment.
+bounds are no powers of two. "Search" is everything from the random word to the best mapping: sampling, validity,
+counts, costs and selection. Its rate counts distinct valid mappings alone: the draws of a whole run are hashed
+afterwards, and what occurs again, or does not fit, is not counted. Every switch of the cost model is compiled in; a
+bar takes the slowest of the settings measured. With `--oracles FOLDER` (what `make oracles` made) AccelForge and
+zigzag-dse price one mapping, each in its own environment.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Circuits on pieces of 16 columns, and their gradient by adjoint differentiation, compiled.
 
-Does for unitaries what `coevo.kernels.statevector.adjoint` does for any number of columns, in three quarters of the time
-on four qubits (decision 024): gates that mix the same rows are one pass (`coevo.kernels.statevector.fusion`), and a
-row's numbers stand in constant distances, so that the compiler asks less of every loop whether its rows overlap.
-A piece is flat, [2^n, 4, 16]: re
-and im of the states, then re and im of the gradient by them.
+Does for unitaries what `coevo.kernels.statevector.adjoint` does for any number of columns, in three quarters of the
+time on four qubits (decision 024): gates that mix the same rows are one pass (`coevo.kernels.statevector.fusion`), and
+a row's numbers stand in constant distances, so that the compiler asks less of every loop whether its rows overlap. A
+piece is flat, [2^n, 4, 16]: re and im of the states, then re and im of the gradient by them.
 
 Undoing a group needs no more of its members than eight sums. With J = (Q - Q^dagger) / 2i, Q = sum over columns of the
 state times the conjugated gradient, a gate's derivative is a trace of J over pairs of rows, and before the gate g J is

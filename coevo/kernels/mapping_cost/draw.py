@@ -138,7 +138,7 @@ def bound_factor(layer: Array, limits: Array, level: int, d: int, lanes: int, st
 
 
 @compiled_lending
-def place_of(first: int, whole: Array, count: int, tight: int, even: int, z: Any) -> int:
+def place_of(first: Any, whole: Array, count: Any, tight: int, even: int, z: Any) -> Any:
     """One of the first `count` factors, by the random number z."""
     place = np.int64(((z >> U32) * np.uint64(count)) >> U32)
     place += np.int64(np.int64(z & HALF) < tight) * (count - 1 - place)

@@ -35,7 +35,8 @@ def quotients(size: int) -> Array:
     """All ceil(size / k), ascending."""
     low = np.arange(1, math.isqrt(size) + 2)
     found = np.unique(np.concatenate([-(-size // low), low[low <= size]]))
-    return found[-(-size // -(-size // found)) == found]
+    kept: Array = found[-(-size // -(-size // found)) == found]
+    return kept
 
 
 @lru_cache(maxsize=512)
@@ -55,22 +56,18 @@ def splits(size: int) -> tuple[Array, Array, Array, Array, Array]:
 
 def factors_of(sizes: Array) -> Factors:
     """The tables of a layer's eight loops, one after the other."""
-    root, left, start, factor, after, whole = [], [], [], [], [], []
+    root, parts, begin, done = [], [], 0, 0
     for size in sizes.tolist():
-        own_left, own_start, own_factor, own_after, own_whole = splits(int(size))
-        begin = sum(map(len, left))
-        root.append(begin + len(own_left) - 1)
-        start.append(own_start[:-1] + sum(map(len, factor)))
-        left.append(own_left)
-        factor.append(own_factor)
-        after.append(own_after + begin)
-        whole.append(own_whole)
-    ends = [np.array([sum(map(len, factor))])]
+        left, start, factor, after, whole = splits(int(size))
+        root.append(begin + len(left) - 1)
+        parts.append((left, start[:-1] + done, factor, after + begin, whole))
+        begin, done = begin + len(left), done + len(factor)
+    left, start, factor, after, whole = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Factors(
         root=np.array(root, dtype=np.int64),
-        left=np.concatenate(left).astype(np.float64),
-        start=np.concatenate([*start, *ends]).astype(np.int64),
-        factor=np.concatenate(factor).astype(np.float64),
-        after=np.concatenate(after).astype(np.int64),
-        whole=np.concatenate(whole).astype(np.int64),
+        left=left.astype(np.float64),
+        start=np.append(start, done).astype(np.int64),
+        factor=factor.astype(np.float64),
+        after=after.astype(np.int64),
+        whole=whole.astype(np.int64),
     )

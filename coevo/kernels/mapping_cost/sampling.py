@@ -171,9 +171,10 @@ def _at(tables: Tables, indices: Array, seed: int, tight: float, even: float) ->
     count = len(indices)
     temporal = np.empty((count, tables.levels, LOOPS), dtype=np.int64)
     rank, spatial = np.empty_like(temporal), np.empty((count, tables.axes, LOOPS), dtype=np.int64)
-    block, at = new_block(tables.levels, tables.axes)
-    sample_blocks(*_prepared(tables, tight, even), seed, np.asarray(indices, dtype=np.int64), _share(tight),
-                  _share(even), *new_state(), block, at, temporal, rank, spatial)  # fmt: skip
+    chances, room = (_share(tight), _share(even)), (*new_state(), *new_block(tables.levels, tables.axes))
+    wanted = np.asarray(indices, dtype=np.int64)
+    arguments: tuple[Any, ...] = (seed, wanted, *chances, *room, temporal, rank, spatial)
+    sample_blocks(*_prepared(tables, tight, even), *arguments)
     return MappingArrays(temporal, rank, spatial)
 
 
@@ -203,10 +204,10 @@ def search(
 
     def work(part: slice) -> None:
         values, indices = np.full(keep, np.inf), np.full(keep, -1, dtype=np.int64)
-        block, at = new_block(tables.levels, tables.axes)
-        valid = search_blocks(*prepared, seed, part.start, part.stop, samples, _share(tight), _share(even),
-                              GOALS.index(goal), *new_state(), block, at, values, indices)  # fmt: skip
-        found.append((values, indices, valid))
+        chances, room = (_share(tight), _share(even)), (*new_state(), *new_block(tables.levels, tables.axes))
+        span = (seed, part.start, part.stop, samples)
+        arguments: tuple[Any, ...] = (*span, *chances, GOALS.index(goal), *room, values, indices)
+        found.append((values, indices, search_blocks(*prepared, *arguments)))
 
     in_parts(work, -(-samples // LANES), threads)
     values = np.concatenate([part[0] for part in found])

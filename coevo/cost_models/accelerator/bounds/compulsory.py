@@ -14,7 +14,9 @@ import numpy as np
 from coevo.cost_models.accelerator.bounds.certificate import Certificate
 from coevo.kernels.mapping_cost import Tables
 from coevo.kernels.mapping_cost.footprint import footprint
-from coevo.kernels.mapping_cost.tables import OUTPUTS, RELEVANT, TENSORS
+from coevo.kernels.mapping_cost.tables import INPUTS, OUTPUTS, RELEVANT, TENSORS, R, S, X, Y
+
+WINDOW = np.isin(np.arange(8), (Y, X, R, S))
 
 
 def compulsory_bounds(tables: Tables, clock_mhz: float) -> Certificate:
@@ -66,7 +68,10 @@ def _sharing(tables: Tables, tensor: int, from_level: int) -> float:
     for axis, level in enumerate(tables.axis_level):
         if level < from_level or not combines[level]:
             continue
-        useful = tables.axis_allowed[axis] & ~RELEVANT[tensor]
+        shared = ~RELEVANT[tensor]
+        if tensor == INPUTS and tables.halo_merge and level == tables.levels - 1:
+            shared = shared | WINDOW  # MAC units of one network share rows of the input
+        useful = tables.axis_allowed[axis] & shared
         if useful.any():
             sharing *= min(float(tables.axis_size[axis]), float(tables.sizes[useful].prod()))
     return sharing

@@ -8,16 +8,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from coevo.cost_models.accelerator import Assumptions, Layer, tables_of, unstack
-from coevo.cost_models.accelerator.bounds import compulsory_bounds
-from coevo.errors import ConfigError
+from coevo.cost_models.accelerator.bounds import Certificate
+from coevo.errors import ConfigError, InputError
 from coevo.hardware.accelerators import Accelerator
 from coevo.kernels.mapping_cost import MappingArrays, Tables
 from coevo.spaces.naas.mapper import evolution, sampling
+from coevo.spaces.naas.mapper.branch_and_bound import Tree
+from coevo.spaces.naas.mapper.certify import certificate
+from coevo.spaces.naas.mapper.constraints import FREE, Constraints
+from coevo.spaces.naas.mapper.encoding import ENCODINGS
 from coevo.spaces.naas.mapper.feasible import refuse_what_never_fits
 from coevo.spaces.naas.mapper.goals import GOALS, judge
 from coevo.spaces.naas.mapper.mapped_layer import MappedLayer
 
-METHODS = ("evolution", "random")
+METHODS = ("exact", "evolution", "random")
+EVALUATIONS = 3000
+NODES = 20_000
 
 
 def map_layer(
@@ -25,29 +31,64 @@ def map_layer(
     accelerator: Accelerator,
     assumptions: Assumptions | None = None,
     goal: str = "edp",
-    method: str = "evolution",
-    evaluations: int = 3000,
+    method: str = "exact",
+    evaluations: int = EVALUATIONS,
+    seconds: float | None = None,
     seed: int = 0,
     certify: bool = True,
+    nodes: int = NODES,
     encoding: str = "importance",
+    constraints: Constraints | None = None,
 ) -> MappedLayer:
     """Search for the mapping of `layer` with the least `goal` ("edp", "energy", "cycles").
 
-    The answer follows from the arguments: the random numbers come from `seed` and the layer's shape. A layer of which
-    nothing fits is an `InputError` that names the memory and the bytes.
+    - "exact": a tree over the whole declared mapping space, of at most `nodes` nodes or `seconds`. When it ends by
+      itself, the answer is the optimum and says so; otherwise it is the best mapping found.
+    - "evolution": NAAS's evolution of `evaluations` mappings in `encoding` ("importance", or "index", the control).
+    - "random": the best of `evaluations` random mappings, the control.
+
+    With `certify` the answer carries lower bounds, which come from the tree whatever the method is; the mapping is the
+    method's own. Without `seconds` the answer follows from the arguments; random numbers come from `seed` and the
+    layer's shape. A layer of which nothing fits, or nothing obeys `constraints` (method "exact" only), is an
+    `InputError`.
     """
-    for label, value, offered in (("goal", goal, GOALS), ("method", method, METHODS)):
+    for label, value, offered in (
+        ("goal", goal, GOALS),
+        ("method", method, METHODS),
+        ("encoding", encoding, ENCODINGS),
+    ):
         if value not in offered:
             raise ConfigError(f"{label}: expected one of {', '.join(offered)}, got {value!r}")
+    for label, number in (("evaluations", evaluations), ("nodes", nodes)):
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ConfigError(f"{label}: expected a whole number of at least 1, got {number!r}")
+    if constraints is not None and method != "exact":
+        raise ConfigError(f"constraints are kept by the method 'exact', not by {method!r}; leave one of them out")
     tables = tables_of(layer, accelerator, assumptions or Assumptions())
+    bound = FREE if constraints is None else constraints.bind(layer, accelerator)
     refuse_what_never_fits(layer, accelerator, tables)
-    generator = np.random.Generator(np.random.Philox(_seed_of(seed, layer)))
-    if method == "evolution":
-        found = evolution.evolve(tables, generator, evaluations, goal, encoding)
-        best, used = found.best, found.evaluations
+    tree: Tree | None = None
+    if method == "exact":
+        tree = Tree(tables, goal, constraints=bound)
+        tree.run(nodes, seconds=seconds)
+        if tree.best is None:
+            raise InputError(
+                f"layer {layer.name!r} on {accelerator.name}: no mapping "
+                + ("was found" if tree.heap else "obeys the constraints and fits")
+                + f" after {tree.nodes} nodes; loosen the constraints or allow more nodes"
+            )
+        best, used = tree.best, tree.judged
     else:
-        best, used = sampling.best_of(tables, generator, evaluations, goal), evaluations
-    return _answer(accelerator, tables, best, used, goal, certify)
+        generator = np.random.Generator(np.random.Philox(_seed_of(seed, layer)))
+        if method == "evolution":
+            found = evolution.evolve(tables, generator, evaluations, goal, encoding)
+            best, used = found.best, found.evaluations
+        else:
+            best, used = sampling.best_of(tables, generator, evaluations, goal), evaluations
+        if certify:
+            tree = Tree(tables, goal, best)
+            tree.run(nodes, seconds=seconds)
+    return _answer(accelerator, tables, best, used, goal, tree if certify else None)
 
 
 def map_layers(
@@ -55,18 +96,20 @@ def map_layers(
     accelerator: Accelerator,
     assumptions: Assumptions | None = None,
     goal: str = "edp",
-    method: str = "evolution",
-    evaluations: int = 3000,
+    method: str = "exact",
+    evaluations: int = EVALUATIONS,
+    seconds: float | None = None,
     seed: int = 0,
     certify: bool = True,
+    nodes: int = NODES,
     encoding: str = "importance",
 ) -> list[MappedLayer]:
-    """`map_layer` for many; layers of one shape are searched once."""
+    """`map_layer` for many, each with the same arguments; layers of one shape are searched once."""
     known: dict[tuple[object, ...], MappedLayer] = {}
     for layer in layers:
         if layer.shape not in known:
             known[layer.shape] = map_layer(
-                layer, accelerator, assumptions, goal, method, evaluations, seed, certify, encoding
+                layer, accelerator, assumptions, goal, method, evaluations, seconds, seed, certify, nodes, encoding
             )
     return [known[layer.shape] for layer in layers]
 
@@ -76,12 +119,14 @@ def _seed_of(seed: int, layer: Layer) -> int:
 
 
 def _answer(
-    accelerator: Accelerator, tables: Tables, best: MappingArrays, evaluations: int, goal: str, certify: bool
+    accelerator: Accelerator, tables: Tables, best: MappingArrays, evaluations: int, goal: str, tree: Tree | None
 ) -> MappedLayer:
     judged = judge(tables, best, goal)
     energy_pj, cycles = float(judged.energy_pj[0]), float(judged.cycles[0])
     seconds = cycles / (accelerator.clock_mhz * 1e6)
-    bounds = compulsory_bounds(tables, accelerator.clock_mhz) if certify else None
+    bounds: Certificate | None = None
+    if tree is not None:
+        bounds = certificate(tables, accelerator.clock_mhz, tree)
     return MappedLayer(
         unstack(best, 0), energy_pj, cycles, seconds * 1e3, energy_pj * 1e-12 * seconds, evaluations, goal, bounds
     )

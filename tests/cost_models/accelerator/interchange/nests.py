@@ -18,9 +18,9 @@ def random_layer(rng):
     return Layer("layer", sizes, (rng.randint(1, 3), rng.randint(1, 2)), (rng.randint(1, 2), rng.randint(1, 3)))
 
 
-def random_accelerator(rng, wired):
+def random_accelerator(rng):
     """Two to four memories with random keeps, sizes, energies, bandwidths and arrays, within what Timeloop and
-    AccelForge can both be told; `wired`: networks cost energy too, which Timeloop cannot be told."""
+    AccelForge can both be told."""
     levels = rng.randint(2, 4)
     memories = []
     for level in range(levels):
@@ -53,15 +53,15 @@ def random_accelerator(rng, wired):
                 shared_port=shared and rates["read_bytes_per_cycle"] is not None,
                 double_buffered=rng.random() < 0.3,
                 leakage_mw=rng.random(),
-                network=Network(axes, pj_per_bit=rng.random() if wired and rng.random() < 0.5 else 0.0),
+                network=Network(axes),
                 **rates,
             )
         )
     return Accelerator("chip", rng.choice((200, 1000)), (8, 8, 8), rng.random(), tuple(memories), rng.random())
 
 
-def random_nest(seed, wired=False):
+def random_nest(seed):
     """(layer, accelerator, mapping) whose bounds multiply to the sizes; it need not fit."""
     rng = random.Random(seed)
-    layer, accelerator = random_layer(rng), random_accelerator(rng, wired)
+    layer, accelerator = random_layer(rng), random_accelerator(rng)
     return layer, accelerator, oracle_cases.drawn(layer, accelerator, seed)

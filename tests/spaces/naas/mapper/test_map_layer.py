@@ -11,7 +11,7 @@ from coevo.spaces.naas.mapper import map_layer, map_layers
 LAYER = convolution("conv", (14, 14), 32, 48, 3, 1, 1)
 
 
-@pytest.mark.parametrize("method", ["evolution", "random"])
+@pytest.mark.parametrize("method", ["exact", "evolution", "random"])
 def test_the_answer_is_valid_and_costs_what_is_said(accelerator, method):
     found = map_layer(LAYER, accelerator, method=method, evaluations=500)
     evaluation = evaluate_mapping(LAYER, accelerator, found.mapping)
@@ -19,12 +19,36 @@ def test_the_answer_is_valid_and_costs_what_is_said(accelerator, method):
     assert (found.energy_pj, found.cycles, found.edp_js) == pytest.approx(
         (evaluation.energy_pj, evaluation.cycles, evaluation.edp_js), rel=1e-12
     )
+    assert found.bounds.how["edp"] == "exhaustive"
     assert all(gap >= 0.0 for gap in found.gaps.values())
+    assert found.optimal == (method == "exact")
+
+
+@pytest.mark.parametrize("goal", ["energy", "cycles"])
+def test_other_goals_have_their_own_optimum(accelerator, goal):
+    found, product = map_layer(LAYER, accelerator, goal=goal), map_layer(LAYER, accelerator)
+    assert found.optimal and found.gaps[goal] == 0.0
+    assert getattr(found, {"energy": "energy_pj"}.get(goal, goal)) <= getattr(
+        product, {"energy": "energy_pj"}.get(goal, goal)
+    )
+    assert product.edp_js <= found.edp_js * (1 + 1e-12)
+    assert found.bounds.edp_js <= product.edp_js
+
+
+def test_optimal_is_said_at_a_gap_of_zero_alone(row_stationary):
+    early = map_layer(LAYER, row_stationary, nodes=3)
+    assert early.gaps["edp"] > 0.0 and not early.optimal
+    assert early.bounds.how["edp"] != "exhaustive"
+    assert map_layer(LAYER, row_stationary, certify=False).gaps is None
+    assert not map_layer(LAYER, row_stationary, certify=False).optimal
 
 
 def test_evolution_beats_random_search_at_equal_evaluations(accelerator):
     evolved, drawn = (
-        sum(map_layer(LAYER, accelerator, method=method, evaluations=1500, seed=seed).edp_js for seed in range(5))
+        sum(
+            map_layer(LAYER, accelerator, method=method, evaluations=1500, seed=seed, certify=False).edp_js
+            for seed in range(5)
+        )
         for method in ("evolution", "random")
     )
     assert evolved < drawn
@@ -32,10 +56,12 @@ def test_evolution_beats_random_search_at_equal_evaluations(accelerator):
 
 def test_a_result_does_not_depend_on_what_it_is_searched_beside(accelerator):
     other = convolution("other", (7, 7), 16, 16, 1)
-    alone = map_layer(LAYER, accelerator, evaluations=300, seed=3)
-    beside = map_layers([other, LAYER, dataclasses.replace(LAYER, name="again")], accelerator, evaluations=300, seed=3)
+    settings = {"method": "evolution", "evaluations": 300, "certify": False}
+    alone = map_layer(LAYER, accelerator, seed=3, **settings)
+    beside = map_layers([other, LAYER, dataclasses.replace(LAYER, name="again")], accelerator, seed=3, **settings)
     assert beside[1] == beside[2] == alone
-    assert map_layer(LAYER, accelerator, evaluations=300, seed=4) != alone
+    assert map_layer(LAYER, accelerator, seed=4, **settings) != alone
+    assert map_layers([other, LAYER], accelerator)[1] == map_layer(LAYER, accelerator)
 
 
 def test_what_never_fits_is_refused_with_the_memory_and_the_bytes(row_stationary):

@@ -45,40 +45,70 @@ def exponentials(x: Any, bits: Any, magic: float, mantissa: int, ln2_high: float
 
 
 @compiled
-def cross_entropy(logits: Any, bits: Any, targets: Any, limits: Any) -> Any:
-    """The mean loss; logits [classes, B] become the loss's gradient by them, times 2.
+def logarithms(x: Any, bits: Any, magic: float, mantissa: int, ln2_high: float, ln2_low: float) -> None:
+    """Normal x [B] > 0 becomes log(x); `bits` is x seen as integers of its width.
 
-    `bits` is logits seen as integers; `limits` [4]: the lowest logarithm of a normal number, the `magic` of
-    `exponentials`, and log 2 in two parts.
+    x = 2^k m with m in [sqrt(1/2), sqrt(2)), and log m = 2 atanh((m - 1) / (m + 1)) as a series. As in
+    `exponentials` integers become numbers by way of `magic`.
+    """
+    kind = x.dtype.type
+    one, two, root = kind(1), kind(2), kind(1.4142135623730951)
+    bias = 1023 if mantissa == 52 else 127
+    whole = np.empty(len(x), x.dtype)
+    powers = whole.view(bits.dtype)
+    for s in range(len(x)):
+        whole[s] = magic
+    for s in range(len(x)):
+        k = bits[s] >> mantissa
+        powers[s] += k
+        bits[s] += (bias - k) << mantissa
+    start = magic + kind(bias)
+    for s in range(len(x)):
+        half = kind(0.5) if x[s] >= root else one
+        m, k = x[s] * half, (whole[s] - start) + (two - two * half)
+        f = (m - one) / (m + one)
+        z = f * f
+        p = kind(1 / 15) + z * (kind(1 / 17) + z * (kind(1 / 19) + z * kind(1 / 21)))
+        p = kind(1 / 7) + z * (kind(1 / 9) + z * (kind(1 / 11) + z * (kind(1 / 13) + z * p)))
+        p = z * (kind(1 / 3) + z * (kind(1 / 5) + z * p))
+        x[s] = k * ln2_high + (two * (f + f * p) + k * ln2_low)
+
+
+@compiled
+def cross_entropy(logits: Any, bits: Any, targets: Any, limits: Any, count: int) -> Any:
+    """The sum of the losses over `count`; logits [classes, B] become its gradient by them, times 2.
+
+    Where all targets are 0 a sample counts nothing. `bits` is logits seen as integers; `limits` [4]: the lowest
+    logarithm of a normal number, the `magic` of `exponentials`, and log 2 in two parts.
     """
     classes, samples = logits.shape
     kind = logits.dtype.type
     mantissa = 52 if logits.itemsize == 8 else 23
     largest, total, mass = logits[0].copy(), np.zeros(samples, logits.dtype), np.zeros(samples, logits.dtype)
+    losses, zero = np.zeros(samples, logits.dtype), kind(0)
     for c in range(1, classes):
-        row = logits[c]
         for s in range(samples):
-            largest[s] = max(largest[s], row[s])
-    loss = 0.0
+            largest[s] = max(largest[s], logits[c, s])
     for c in range(classes):
         row, target = logits[c], targets[c]
         for s in range(samples):
-            row[s] -= largest[s]
-        for s in range(samples):
-            loss -= target[s] * row[s]
-        for s in range(samples):
-            row[s] = max(row[s], limits[0])
+            value = row[s] - largest[s]
+            losses[s] = losses[s] - target[s] * value
             mass[s] += target[s]
-        exponentials(row, bits[c], limits[1], mantissa, limits[2], limits[3])
+            row[s] = max(value, limits[0])
+    exponentials(logits.ravel(), bits.ravel(), limits[1], mantissa, limits[2], limits[3])
+    for c in range(classes):
         for s in range(samples):
-            total[s] += row[s]
+            total[s] += logits[c, s]
+    scale = kind(2.0 / count)
     for s in range(samples):
-        loss += mass[s] * np.log(total[s])
-    scale = kind(2.0 / samples)
+        largest[s] = mass[s] * scale / total[s]
+    logarithms(total, total.view(bits.dtype), limits[1], mantissa, limits[2], limits[3])
+    loss = zero
     for s in range(samples):
-        mass[s] *= scale / total[s]
+        loss += losses[s] + mass[s] * total[s]
     for c in range(classes):
         row, target = logits[c], targets[c]
         for s in range(samples):
-            row[s] = row[s] * mass[s] - target[s] * scale
-    return loss / samples
+            row[s] = row[s] * largest[s] - target[s] * scale
+    return loss / count

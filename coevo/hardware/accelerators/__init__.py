@@ -4,6 +4,7 @@ from coevo.hardware.accelerators.accelerator import Accelerator, Axis, Memory, N
 from coevo.hardware.accelerators.energy_table import EnergyTable, load_energy_table
 from coevo.hardware.accelerators.loops import DIMENSIONS, RELEVANT, TENSORS
 from coevo.hardware.accelerators.reading import ACCELERATORS, load_accelerator, parse_accelerator
+from coevo.hardware.accelerators.resizing import Resizable, load_resizable
 from coevo.hardware.accelerators.writing import write_accelerator
 
 __all__ = [
@@ -16,8 +17,10 @@ __all__ = [
     "EnergyTable",
     "Memory",
     "Network",
+    "Resizable",
     "load_accelerator",
     "load_energy_table",
+    "load_resizable",
     "parse_accelerator",
     "write_accelerator",
 ]

@@ -25,14 +25,21 @@ def load_accelerator(name_or_path: str | Path, energy_table: str | Path | None =
     `energy_table`: another table than the file names, by name or path; it needs the components that the file names.
     ConfigError says file, key, what came and what is expected.
     """
-    path = bundled_or_path(name_or_path, FOLDER, "accelerator")
-    return _accelerator(read_document(path), path.stem, path.parent, energy_table)
+    return read_with_rules(name_or_path, energy_table)[0]
 
 
 def parse_accelerator(text: str, file: str = "accelerator.toml") -> Accelerator:
     """`load_accelerator` for a text; `file` is what messages call it, and where its tables are looked for."""
     path = Path(file)
-    return _accelerator(parse_document(text, file), path.stem, path.parent, None)
+    return _accelerator(parse_document(text, file), path.stem, path.parent, None)[0]
+
+
+def read_with_rules(
+    name_or_path: str | Path, energy_table: str | Path | None = None
+) -> tuple[Accelerator, dict[tuple[str, str, str], tuple[EnergyTable, str]]]:
+    """The accelerator, and by (memory, tensor, action) the table and component of every energy that came from one."""
+    path = bundled_or_path(name_or_path, FOLDER, "accelerator")
+    return _accelerator(read_document(path), path.stem, path.parent, energy_table)
 
 
 class _Energies:
@@ -44,6 +51,7 @@ class _Energies:
         self.tables: dict[str, EnergyTable] = {}
         self.mac_pj: float | None = None
         self.named: dict[str, str] = {}  # what used which component, for the accelerator's provenance
+        self.rules: dict[tuple[str, str, str], tuple[EnergyTable, str]] = {}
 
     def find(self, reference: str, where: str) -> tuple[EnergyTable, str]:
         table_name, slash, component = reference.rpartition("/")
@@ -63,8 +71,15 @@ class _Energies:
         self.named.setdefault(where.partition(": ")[2], f"{table.name}/{component}")
         return table.pj_per_bit(component, action, size_bytes, self.mac_pj, where)
 
+    def of_memory(self, reference: str, key: tuple[str, str, str], size_bytes: float | None, where: str) -> float:
+        """`key`: (memory, tensor, action)."""
+        self.rules[key] = self.find(reference, where)
+        return self.pj_per_bit(reference, key[2], size_bytes, where)
 
-def _accelerator(document: Section, stem: str, folder: Path, table: str | Path | None) -> Accelerator:
+
+def _accelerator(
+    document: Section, stem: str, folder: Path, table: str | Path | None
+) -> tuple[Accelerator, dict[tuple[str, str, str], tuple[EnergyTable, str]]]:
     document.only("name", "technology", "clock", "bits", "macs", "energy_table", "mac", "memory", "provenance")
     stated = document.text("energy_table", default="")
     chosen: EnergyTable | None = None
@@ -103,7 +118,7 @@ def _accelerator(document: Section, stem: str, folder: Path, table: str | Path |
     if found.mac_units > macs:
         axes = " x ".join(f"{axis.name} {axis.size}" for _, axis in found.axes)
         raise document.fail("macs", f"{axes} is an array of {found.mac_units} MAC units, larger than the stated {macs}")
-    return found
+    return found, energies.rules
 
 
 def _mac(document: Section, energies: _Energies, bits: tuple[int, int, int]) -> tuple[float, float]:
@@ -136,7 +151,7 @@ def _memory(section: Section, energies: _Energies, clock_mhz: float) -> Memory:
     def energy(action: str) -> PerTensor:
         key = f"{action}_energy" if f"{action}_energy" in section else "energy"
         return _per_tensor(section, key, keeps, lambda text, position, where: (
-            energies.pj_per_bit(text, action, sizes[position], where)
+            energies.of_memory(text, (name, TENSORS[position], action), sizes[position], where)
         ))  # fmt: skip
 
     read_pj, write_pj = energy("read"), energy("write")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from coevo.kernels.jit import compiled
+from coevo.kernels.jit import compiled_lending
 from coevo.kernels.mapping_cost.packed import (
     ABOVE,
     ACROSS,
@@ -61,7 +61,7 @@ from coevo.kernels.mapping_cost.tables import INPUTS, OUTPUTS, RELEVANT, C, G, K
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-@compiled
+@compiled_lending
 def multiply(rows: Array, loops: Array, tensor: int, lanes: int, out: Array) -> None:
     """out = the product of the rows of all loops, or of those that index a tensor."""
     for i in range(lanes):
@@ -73,7 +73,7 @@ def multiply(rows: Array, loops: Array, tensor: int, lanes: int, out: Array) -> 
                 out[i] *= row[i]
 
 
-@compiled
+@compiled_lending
 def shape_nest(memory: Array, axis: Array, loops: Array, lanes: int, k: Array, at: Array) -> None:
     """GRID, TILE, PLACES, APART, INSTANCES, ABOVE from the bounds."""
     levels = len(memory)
@@ -103,7 +103,10 @@ def shape_nest(memory: Array, axis: Array, loops: Array, lanes: int, k: Array, a
     for level in range(levels):
         here, below = k[at[INSTANCES] + level], k[at[INSTANCES] + level + 1]
         places, grids = k[at[PLACES] + level], k[at[GRID] + 8 * level : at[GRID] + 8 * level + 8]
-        if (axis[:, AXIS_LEVEL] == level).any():
+        spread = False
+        for a in range(len(axis)):
+            spread = spread or axis[a, AXIS_LEVEL] == level
+        if spread:
             for tensor in range(3):
                 multiply(grids, loops, tensor, lanes, k[at[APART] + 3 * level + tensor])
             multiply(grids, loops, -1, lanes, places)
@@ -118,7 +121,7 @@ def shape_nest(memory: Array, axis: Array, loops: Array, lanes: int, k: Array, a
                 steps[i] *= bound[i]
 
 
-@compiled
+@compiled_lending
 def count_reloads(layer: Array, memory: Array, loops: Array, lanes: int, k: Array, at: Array) -> None:
     """RELOADS of a tile of each tensor at each memory; with sliding windows, which loop moves the inputs first."""
     smallest, product = k[at[SPARE] + 0], k[at[SPARE] + 1]
@@ -162,7 +165,7 @@ def count_reloads(layer: Array, memory: Array, loops: Array, lanes: int, k: Arra
                                 now[0, i], now[1, i], now[2, i] = d, bound[i], inner[i] * grid[i]
 
 
-@compiled
+@compiled_lending
 def words_of(layer: Array, tensor: int, t: Array, lanes: int, out: Array) -> None:
     """Words of a tile t [8, lanes]."""
     if tensor == INPUTS:
@@ -192,7 +195,7 @@ def words_of(layer: Array, tensor: int, t: Array, lanes: int, out: Array) -> Non
             out[i] = g[i] * k[i] * c[i] * r[i] * s[i]
 
 
-@compiled
+@compiled_lending
 def rows_of(outputs: Any, taps: Any, window: Array, holes: bool) -> Any:
     """`footprint.rows_of` for one tile; window = (stride, dilation, a, b)."""
     if holes:
@@ -200,7 +203,7 @@ def rows_of(outputs: Any, taps: Any, window: Array, holes: bool) -> Any:
     return outputs * taps - max(outputs - window[3], 0.0) * max(taps - window[2], 0.0)
 
 
-@compiled
+@compiled_lending
 def overlap_rows(outputs: Any, taps: Any, shift: Any, along: bool, window: Array, holes: bool) -> Any:
     """`footprint.overlap_rows` for one tile that moves along the outputs, or else along the taps."""
     length = rows_of(outputs, taps, window, holes)
@@ -216,7 +219,7 @@ def overlap_rows(outputs: Any, taps: Any, shift: Any, along: bool, window: Array
     return max(length - shift * a, 0.0)
 
 
-@compiled
+@compiled_lending
 def slide_along(layer: Array, t: Array, lanes: int, slide: Array, words: Array, times: Array, out: Array) -> None:
     """Words of inputs that enter tiles t [8, lanes] where forward steps fetch only what is new. slide [3, lanes]."""
     holes = layer[FETCH_HOLES] != 0.0
@@ -234,7 +237,7 @@ def slide_along(layer: Array, t: Array, lanes: int, slide: Array, words: Array, 
         out[i] = words[i] * times[i] - (bound - 1.0) * saved * (times[i] / bound)
 
 
-@compiled
+@compiled_lending
 def fetch(
     layer: Array, memory: Array, tensor: int, t: Array, lower: int, lanes: int, k: Array, at: Array, words: Array,
     out: Array,
@@ -250,7 +253,7 @@ def fetch(
             out[i] = words[i] * times[i]
 
 
-@compiled
+@compiled_lending
 def charge(words: Array, lanes: int, bits: float, pj: float, limited: bool, moved: Array, energy: Array) -> None:
     """Adds words to the energy and, where its time is limited, to the bits that a memory moves."""
     if limited:
@@ -261,7 +264,7 @@ def charge(words: Array, lanes: int, bits: float, pj: float, limited: bool, move
             energy[i] += words[i] * pj
 
 
-@compiled
+@compiled_lending
 def read(memory: Array, level: int, tensor: int, words: Array, lanes: int, k: Array, at: Array, energy: Array) -> None:
     """Words that are read at a memory."""
     limited = min(memory[level, READ_RATE], memory[level, PORT_RATE]) < np.inf
@@ -269,7 +272,7 @@ def read(memory: Array, level: int, tensor: int, words: Array, lanes: int, k: Ar
     charge(words, lanes, bits, pj, limited, k[at[READ] + level], energy)
 
 
-@compiled
+@compiled_lending
 def write(memory: Array, level: int, tensor: int, words: Array, lanes: int, k: Array, at: Array, energy: Array) -> None:
     """Words that are written at a memory."""
     limited = min(memory[level, WRITE_RATE], memory[level, PORT_RATE]) < np.inf
@@ -277,7 +280,7 @@ def write(memory: Array, level: int, tensor: int, words: Array, lanes: int, k: A
     charge(words, lanes, bits, pj, limited, k[at[WRITTEN] + level], energy)
 
 
-@compiled
+@compiled_lending
 def hold(memory: Array, tensor: int, level: int, words: Array, lanes: int, held: Array, excess: Array) -> None:
     """Adds a tile to what an instance of a memory holds."""
     bits, room = memory[level, BITS + tensor], memory[level, CAPACITY + tensor]
@@ -289,7 +292,7 @@ def hold(memory: Array, tensor: int, level: int, words: Array, lanes: int, held:
             excess[i] += over if over > 0.0 else 0.0
 
 
-@compiled
+@compiled_lending
 def move_tensor(
     layer: Array, memory: Array, tensor: int, loops: Array, lanes: int, k: Array, at: Array, energy: Array,
     excess: Array,
@@ -299,7 +302,8 @@ def move_tensor(
     spare = at[SPARE]
     words, one, together, total = k[spare], k[spare + 1], k[spare + 2], k[spare + 3]
     zero, down, ramp, held = k[spare + 4], k[spare + 5], k[spare + 6], k[spare + 7]
-    if tensor == OUTPUTS or memory[0, CAPACITY : CAPACITY + 4].min() < np.inf:
+    limited = min(memory[0, CAPACITY + tensor], memory[0, CAPACITY + 3]) < np.inf
+    if tensor == OUTPUTS or limited:
         words_of(layer, tensor, k[at[TILE] : at[TILE] + 8], lanes, zero)
         hold(memory, tensor, 0, zero, lanes, k[at[HELD]], excess)
     upper = 0
@@ -380,7 +384,7 @@ def move_tensor(
         upper = lower
 
 
-@compiled
+@compiled_lending
 def wait(bits: Array, instances: Array, rate: float, lanes: int, cycles: Array) -> None:
     """Cycles are at least those that each instance needs for its share of the bits."""
     if rate < np.inf:
@@ -390,7 +394,7 @@ def wait(bits: Array, instances: Array, rate: float, lanes: int, cycles: Array) 
             cycles[i] = needed if needed > largest else largest
 
 
-@compiled
+@compiled_lending
 def take_time(layer: Array, memory: Array, lanes: int, k: Array, at: Array, cycles: Array) -> None:
     """The largest of what the MAC units, memories and networks need, and the ramp."""
     levels = len(memory)
@@ -413,7 +417,7 @@ def take_time(layer: Array, memory: Array, lanes: int, k: Array, at: Array, cycl
             cycles[i] += ramp[i]
 
 
-@compiled
+@compiled_lending
 def find_misfits(
     layer: Array, memory: Array, axis: Array, loops: Array, lanes: int, k: Array, at: Array, excess: Array
 ) -> None:
@@ -448,7 +452,7 @@ def find_misfits(
                 excess[i] += missing if missing > 0.0 else 0.0
 
 
-@compiled
+@compiled_lending
 def cost_block(
     layer: Array, memory: Array, axis: Array, loops: Array, lanes: int, k: Array, at: Array, energy: Array,
     cycles: Array, excess: Array,

@@ -26,8 +26,8 @@ except ImportError as error:
     raise missing_extra("triton", "cuda") from error
 
 Tensor = Any
-BLOCK = 128
-"""Mappings of an instance, one a lane."""
+BLOCK = 32
+"""Mappings of an instance, one a lane: the instances of one warp, which wait for no other, are the fastest."""
 REGISTERS = 128
 """Of a lane: sixteen warps on a multiprocessor of Hopper's. With all that the compiler would take there are ten, and an
 H200 costs a third fewer mappings a second."""

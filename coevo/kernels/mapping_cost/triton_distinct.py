@@ -1,22 +1,22 @@
 """How many of the mappings that a search draws are distinct: each is hashed on the device, and hashes are counted.
 
-Two mappings are the same where they have the same bounds and, at every memory, the same order of the loops whose bound
-is above 1. A stricter count merges orders that no cost can tell apart: of them only that counts which loops multiply
-the reloads of each tensor, and which loop moves a window first. Hashes have 64 bits: of n mappings, n^2 / 2^65 pairs
-fall together by chance.
+When two mappings are the same says `coevo.kernels.mapping_cost.distinct`, whose numbers these hashes are. A stricter
+count merges orders that no cost can tell apart: of them only that counts which loops multiply
+the reloads of each tensor, and which loop moves a window first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from coevo.errors import missing_extra
 from coevo.kernels.mapping_cost import triton_structure as st
 from coevo.kernels.mapping_cost.tables import Tables
-from coevo.kernels.mapping_cost.triton_batch import BLOCK, check_device, upload_figures
+from coevo.kernels.mapping_cost.triton_batch import check_device, upload_figures
 from coevo.kernels.mapping_cost.triton_count import NEVER, first_rank
 from coevo.kernels.mapping_cost.triton_sample import draw, rooms_of
-from coevo.kernels.mapping_cost.triton_search import judged
+from coevo.kernels.mapping_cost.triton_search import BLOCK, judged
 
 try:
     import torch
@@ -25,6 +25,7 @@ try:
 except ImportError as error:
     raise missing_extra("triton", "cuda") from error
 
+Tensor = Any
 CHUNK = 2**26
 
 
@@ -51,19 +52,33 @@ def count_distinct(
     valid, kept, strict = 0, [], []
     for begin in range(0, draws, chunk):
         size = min(chunk, draws - begin)
-        start = torch.tensor([first + begin, seed], dtype=torch.int64, device=device)
-        hashes = torch.empty((2, size), dtype=torch.int64, device=device)
-        fine = torch.empty(size, dtype=torch.bool, device=device)
-        hash_kernel[(triton.cdiv(size, BLOCK),)](
-            rooms, figures, start, hashes, fine, size,
-            s=s, BLOCK=BLOCK, num_warps=BLOCK // 32, enable_fp_fusion=False,
-        )  # fmt: skip
+        hashes, fine = _hashed(s, rooms, figures, first + begin, size, seed)
         valid += int(fine.sum())
         kept.append(hashes[0][fine & (hashes[0] % slices == 0)])
         strict.append(hashes[1][fine & (hashes[1] % slices == 0)])
     counted = [torch.cat(parts) for parts in (kept, strict)]
     distinct, to_cost = (len(torch.unique(part)) / max(1, len(part)) for part in counted)
     return Distinct(draws, valid, distinct, to_cost, slices)
+
+
+def hashed(tables: Tables, numbers: range, seed: int, device: str) -> tuple[Tensor, Tensor]:
+    """(hashes int64 [2, B] of the mappings and of what their costs depend on, valid bool [B])."""
+    check_device(device)
+    figures, rooms = upload_figures([tables], device), torch.from_numpy(rooms_of([tables])).to(device)
+    return _hashed(st.structure_of([tables]), rooms, figures, numbers.start, len(numbers), seed)
+
+
+def _hashed(
+    s: st.Structure, rooms: Tensor, figures: Tensor, first: int, count: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    start = torch.tensor([first, seed], dtype=torch.int64, device=rooms.device)
+    hashes = torch.empty((2, count), dtype=torch.int64, device=rooms.device)
+    fine = torch.empty(count, dtype=torch.bool, device=rooms.device)
+    hash_kernel[(triton.cdiv(count, BLOCK),)](
+        rooms, figures, start, hashes, fine, count,
+        s=s, BLOCK=BLOCK, num_warps=BLOCK // 32, enable_fp_fusion=False,
+    )  # fmt: skip
+    return hashes, fine
 
 
 @triton.jit(do_not_specialize=["count"])
@@ -89,7 +104,7 @@ def hash_kernel(rooms, figures, start, hashes, valid, count, s: tl.constexpr, BL
 
 @triton.jit
 def _mixed(state, value):
-    """The hash with one more value: a round of splitmix64 (Steele et al. 2014)."""
+    """`distinct.mixed`."""
     state = (state ^ value) + 0x9E3779B97F4A7C15
     state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9
     state = (state ^ (state >> 27)) * 0x94D049BB133111EB

@@ -13,7 +13,7 @@ from coevo.errors import CoevoError, InputError, missing_extra
 from coevo.kernels.mapping_cost import reference
 from coevo.kernels.mapping_cost import triton_structure as st
 from coevo.kernels.mapping_cost.tables import LOOPS, MappingArrays, Tables
-from coevo.kernels.mapping_cost.triton_batch import BLOCK, REGISTERS, check_device, upload_figures
+from coevo.kernels.mapping_cost.triton_batch import REGISTERS, check_device, upload_figures
 from coevo.kernels.mapping_cost.triton_cost import cost, covers, fits, is_exact
 from coevo.kernels.mapping_cost.triton_count import count
 from coevo.kernels.mapping_cost.triton_sample import draw, rooms_of
@@ -27,6 +27,7 @@ except ImportError as error:
 
 Tensor = Any
 OBJECTIVES = ("energy_pj", "cycles", "edp")
+BLOCK = 128
 PROGRAMS = 4096
 """Instances of the kernel for all problems together: several waves on the largest devices."""
 _AGREEMENT = 1e-12

@@ -17,6 +17,7 @@ from coevo.errors import CoevoError
 from coevo.kernels.jit import compiled
 from coevo.kernels.pauli_transfer.plan import Plan
 from coevo.kernels.pauli_transfer.products import add_small_outer, left_factor, right_factor
+from coevo.kernels.trigonometry import cosines_sines
 
 Integers = NDArray[np.int64]
 _EXCHANGED = np.array([4 * (i % 4) + i // 4 for i in range(16)])  # the index of a pair named the other way round
@@ -133,9 +134,11 @@ def angles_of(offsets: Any, terms: Any, slopes: Any, weights: Any, cosines: Any,
     angles = offsets.copy()
     for n in range(len(terms)):
         angles[terms[n, 0]] += slopes[n] * weights[terms[n, 1]]
+    c, s = np.empty(len(angles)), np.empty(len(angles))
+    cosines_sines(angles, 1.0, c, s)  # in double precision, as the sums of terms
     for row in range(len(angles)):
-        cosines[row] = np.cos(angles[row])
-        sines[row] = np.sin(angles[row])
+        cosines[row] = c[row]
+        sines[row] = s[row]
 
 
 @compiled

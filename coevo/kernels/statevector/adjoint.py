@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from coevo.kernels.jit import compiled, compiled_reordering
+from coevo.kernels.trigonometry import cosines_sines
 
 FIXED, RX, RY, RZ, U1, U3, DIAGONAL, FLIP, TURNED = range(9)
 """How a gate's matrix comes from its angles; the last three are exp(-i theta / 2 P), P a product of two Paulis, with
@@ -39,46 +40,52 @@ def all_finite(angles: Any) -> bool:
 def make_matrices(gates: Any, slots: Any, angles: Any, active: Any, fixed: Any, matrices: Any) -> None:
     """matrices [G, 10]: re and im of entries 00, 01, 10, 11, then cos and sin of phi (U3).
 
-    `slots` int32 [G, 3]: where a gate's angles stand in `angles`; `fixed` [K, 8]; `active` uint8 [G].
+    `slots` int32 [G, 3]: where a gate's angles stand in `angles` [A]; `fixed` [K, 8]; `active` uint8 [G].
     """
+    kind = matrices.dtype
+    cosines, sines = np.empty(len(angles), kind), np.empty(len(angles), kind)
+    cosines_sines(angles, 0.5, cosines, sines)  # of half the angles; those of whole ones follow
+    one, two = kind.type(1), kind.type(2)
     for gate in range(len(gates)):
         if not active[gate]:
             continue
         code = gates[gate, CODE]
-        out = matrices[gate]
         if code == FIXED:
             for k in range(8):
-                out[k] = fixed[gates[gate, NUMBER], k]
+                matrices[gate, k] = fixed[gates[gate, NUMBER], k]
             continue
-        theta = angles[slots[gate, 0]]
-        if code == U1:
-            cosine, sine, phi, lam = 1.0, 0.0, 0.0, theta
-        else:
-            cosine, sine = np.cos(theta / 2), np.sin(theta / 2)
-            phi, lam = angles[slots[gate, 1]], angles[slots[gate, 2]]
+        theta = slots[gate, 0]
+        cosine, sine = cosines[theta], sines[theta]
         for k in range(8):
-            out[k] = 0.0
-        out[0] = cosine
-        out[6] = cosine
-        if code in (U1, U3):
-            cos_phi, sin_phi, cos_lam, sin_lam = np.cos(phi), np.sin(phi), np.cos(lam), np.sin(lam)
-            out[2] = -cos_lam * sine
-            out[3] = -sin_lam * sine
-            out[4] = cos_phi * sine
-            out[5] = sin_phi * sine
-            out[6] = (cos_phi * cos_lam - sin_phi * sin_lam) * cosine
-            out[7] = (sin_phi * cos_lam + cos_phi * sin_lam) * cosine
-            out[8] = cos_phi
-            out[9] = sin_phi
+            matrices[gate, k] = 0.0
+        if code == U1:
+            matrices[gate, 0] = one
+            matrices[gate, 6] = cosine * cosine - sine * sine
+            matrices[gate, 7] = two * sine * cosine
+            continue
+        matrices[gate, 0] = cosine
+        matrices[gate, 6] = cosine
+        if code == U3:
+            phi, lam = slots[gate, 1], slots[gate, 2]
+            cos_phi, sin_phi = cosines[phi] * cosines[phi] - sines[phi] * sines[phi], two * sines[phi] * cosines[phi]
+            cos_lam, sin_lam = cosines[lam] * cosines[lam] - sines[lam] * sines[lam], two * sines[lam] * cosines[lam]
+            matrices[gate, 2] = -cos_lam * sine
+            matrices[gate, 3] = -sin_lam * sine
+            matrices[gate, 4] = cos_phi * sine
+            matrices[gate, 5] = sin_phi * sine
+            matrices[gate, 6] = (cos_phi * cos_lam - sin_phi * sin_lam) * cosine
+            matrices[gate, 7] = (sin_phi * cos_lam + cos_phi * sin_lam) * cosine
+            matrices[gate, 8] = cos_phi
+            matrices[gate, 9] = sin_phi
         elif code == RY:
-            out[2] = -sine
-            out[4] = sine
+            matrices[gate, 2] = -sine
+            matrices[gate, 4] = sine
         elif code in (RZ, DIAGONAL):
-            out[1] = -sine
-            out[7] = sine
+            matrices[gate, 1] = -sine
+            matrices[gate, 7] = sine
         else:
-            out[3] = sine if code == TURNED else -sine
-            out[5] = out[3]
+            matrices[gate, 3] = sine if code == TURNED else -sine
+            matrices[gate, 5] = matrices[gate, 3]
 
 
 @compiled
@@ -136,6 +143,38 @@ def run_forward(gates: Any, active: Any, matrices: Any, re: Any, im: Any, width:
 
 
 @compiled
+def add_derivative(gates: Any, slots: Any, gate: int, m: Any, sums: Any, gradient: Any) -> None:
+    """gradient [A] += dL / d the angles of a gate that has some; m [G, 10] are the gates' matrices.
+
+    `sums` [4] over the gate's pairs of rows (p, q), after the gate: Im(conj(l_p) u_p), Im(conj(l_q) u_q), Im(conj(l_p)
+    u_q + conj(l_q) u_p), Re(conj(l_p) u_q - conj(l_q) u_p); of a conjugated matrix the first three count negative.
+    """
+    # With dm = i [[a, b], [conj(b), d]] m, dL = -a s0 - d s1 - Re(b) s2 - Im(b) s3.
+    s0, s1, s2, s3 = sums[0], sums[1], sums[2], sums[3]
+    half = m.dtype.type(0.5)
+    code, theta = gates[gate, CODE], slots[gate, 0]
+    if code == U1:
+        gradient[theta] -= s1
+    elif code == U3:
+        gradient[theta] -= half * (m[gate, 9] * s2 + m[gate, 8] * s3)
+        gradient[slots[gate, 1]] -= s1
+        gradient[slots[gate, 2]] -= (
+            (m[gate, 2] * m[gate, 2] + m[gate, 3] * m[gate, 3]) * s0
+            + (m[gate, 6] * m[gate, 6] + m[gate, 7] * m[gate, 7]) * s1
+            + (m[gate, 2] * m[gate, 6] + m[gate, 3] * m[gate, 7]) * s2
+            + (m[gate, 3] * m[gate, 6] - m[gate, 2] * m[gate, 7]) * s3
+        )
+    elif code == RY:
+        gradient[theta] -= half * s3
+    elif code in (RZ, DIAGONAL):
+        gradient[theta] += half * (s0 - s1)
+    elif code == TURNED:
+        gradient[theta] -= half * s2
+    else:
+        gradient[theta] += half * s2
+
+
+@compiled
 def run_backward(
     gates: Any, slots: Any, active: Any, matrices: Any, re: Any, im: Any, l_re: Any, l_im: Any, width: int,
     gradient: Any,
@@ -147,7 +186,7 @@ def run_backward(
     """
     rows = len(re) // width
     plus, minus = re.dtype.type(1), re.dtype.type(-1)
-    zero = re.dtype.type(0)
+    zero, sums = re.dtype.type(0), np.empty(4, re.dtype)
     for gate in range(len(gates) - 1, -1, -1):
         if not active[gate]:
             continue
@@ -169,29 +208,9 @@ def run_backward(
                 s3 += turned
             rotate(re, im, p, q, run, m[0], b, m[4], d, m[2], f, m[6], h)
             rotate(l_re, l_im, p, q, run, m[0], b, m[4], d, m[2], f, m[6], h)
-        if code == FIXED:
-            continue
-        # With dm = i [[a, b], [conj(b), d]] m, dL = -a s0 - d s1 - Re(b) s2 - Im(b) s3.
-        theta = slots[gate, 0]
-        if code == U1:
-            gradient[theta] -= s1
-        elif code == U3:
-            gradient[theta] -= (m[9] * s2 + m[8] * s3) / 2
-            gradient[slots[gate, 1]] -= s1
-            gradient[slots[gate, 2]] -= (
-                (m[2] * m[2] + m[3] * m[3]) * s0
-                + (m[6] * m[6] + m[7] * m[7]) * s1
-                + (m[2] * m[6] + m[3] * m[7]) * s2
-                + (m[3] * m[6] - m[2] * m[7]) * s3
-            )
-        elif code == RY:
-            gradient[theta] -= s3 / 2
-        elif code in (RZ, DIAGONAL):
-            gradient[theta] += (s0 - s1) / 2
-        elif code == TURNED:
-            gradient[theta] -= s2 / 2
-        else:
-            gradient[theta] += s2 / 2
+        if code != FIXED:
+            sums[0], sums[1], sums[2], sums[3] = s0, s1, s2, s3
+            add_derivative(gates, slots, gate, matrices, sums, gradient)
 
 
 @compiled

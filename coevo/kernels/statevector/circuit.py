@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coevo.errors import InputError, unknown_name
+from coevo.kernels.statevector.fusion import fuse
 from coevo.kernels.statevector.reference import Complex, Real, gate_matrix
 
 MAX_QUBITS = 20
@@ -80,6 +82,8 @@ class Circuit:
         self.n_angles = 1 + max((slot for _, _, slots in self.gates for slot in slots), default=-1)
         self._rows = np.array(rows, np.int32).reshape(-1, 8)
         self._slots = np.array(slots_of, np.int32).reshape(-1, 3)
+        self.fused = fuse(self._rows)
+        self._all = np.ones((1, len(rows)), np.uint8)  # every gate, for as many candidates as came last
         self._fixed = {
             np.dtype(kind): np.array([_pair_matrix(name) for name in fixed], kind).reshape(-1, 8)
             for kind in (np.float64, np.float32)
@@ -140,19 +144,19 @@ class Circuit:
     def checked(self, angles: ArrayLike, active: ArrayLike | None, dtype: Any) -> tuple[Any, Any, Any, Any, Any]:
         """The leading arguments of the compiled kernels: gates, slots, fixed matrices, angles [C, A] (at least one
         column, so that there is something to point into), active uint8 [C, G]."""
-        from coevo.kernels.statevector.adjoint import all_finite
-
         numbers = np.ascontiguousarray(angles, dtype=dtype)
         if numbers.ndim != 2 or numbers.shape[1] != self.n_angles or numbers.dtype not in self._fixed:
             raise InputError(
                 f"expected angles [candidates, {self.n_angles}] in float64 or float32, got shape {numbers.shape} in "
                 f"{numbers.dtype}"
             )
-        if not all_finite(numbers):
+        if not _finite()(numbers):
             raise InputError("expected finite angles, got NaN or infinity among them")
         count, n_gates = len(numbers), len(self._rows)
         if active is None:
-            mask = np.ones((count, n_gates), np.uint8)
+            mask = self._all
+            if len(mask) != count:
+                mask = self._all = np.ones((count, n_gates), np.uint8)
         else:
             mask = np.ascontiguousarray(active, dtype=np.uint8)
             if mask.shape != (count, n_gates):
@@ -168,6 +172,15 @@ class Circuit:
         matrices = np.empty((len(re), len(self._rows), 10), re.dtype)
         forward_all(*arguments, re, im, matrices)
         return re + 1j * im, Record(arguments[3][:, : self.n_angles], arguments[4], re, im, matrices, False)
+
+
+@cache
+def _finite() -> Callable[[Real], bool]:
+    """`adjoint.all_finite`: numba is an extra, and an import statement takes its time in every step."""
+    from coevo.kernels.statevector.adjoint import all_finite
+
+    check: Callable[[Real], bool] = all_finite
+    return check
 
 
 def _pairs(name: str, qubits: tuple[int, ...]) -> tuple[int, int, int, int, int, int]:

@@ -64,7 +64,7 @@ class Energy:
         return self._run(self.circuit.checked(angles, active, self.dtype), np.zeros((0, 1), self.dtype))
 
     def _run(self, arguments: Any, gradient: Real) -> Real:
-        from coevo.kernels.statevector.objective_kernels import energy_all
+        from coevo.kernels.statevector.energy_kernels import energy_all
 
         gates, slots, fixed, numbers, mask = arguments
         values: Real = np.empty(len(numbers), self.dtype)

@@ -30,9 +30,9 @@ class Readout:
         threads: int = 1,
     ):  # fmt: skip
         from coevo.kernels.softmax import constants
-        from coevo.kernels.statevector.objective_kernels import logits_all, readout_all
+        from coevo.kernels.statevector.readout_kernels import PIECE, gather_rows, logits_all, readout_all
 
-        self._readout_all, self._logits_all = readout_all, logits_all
+        self._readout_all, self._logits_all, self._gather, self._piece = readout_all, logits_all, gather_rows, PIECE
         self.circuit, self.threads = circuit, threads
         self.dtype = float_type(dtype)
         dim = 2**circuit.n_qubits
@@ -44,11 +44,11 @@ class Readout:
             raise InputError(f"expected a finite head [{circuit.n_qubits}, classes], got shape {weights.shape}")
         self.samples, self.classes = len(states), weights.shape[1]
         self._by_sample = states.real.astype(self.dtype), states.imag.astype(self.dtype)  # [S, 2^n]
-        self._columns = _columns(*self._by_sample)
         self._targets = self._one_hot(np.asarray(targets))  # [S, classes]
-        self._target_columns = np.ascontiguousarray(self._targets.T)
+        self._pieces, self._target_pieces = self._in_pieces(np.arange(self.samples))
         self._weights = np.ascontiguousarray(z_signs(circuit.n_qubits) @ weights, dtype=self.dtype)  # [2^n, classes]
-        self._bits, self._limits = constants(self.dtype)
+        integers, self._limits = constants(self.dtype)
+        self._integers = np.empty(0, integers)
 
     def value_and_gradient(
         self, angles: ArrayLike, active: ArrayLike | None = None, rows: NDArray[np.int64] | None = None
@@ -58,18 +58,16 @@ class Readout:
         `active` uint8 [C, G] leaves gates out; `rows` int64 [B] are the samples of a batch, all of them unless given.
         """
         gates, slots, fixed, numbers, mask = self.circuit.checked(angles, active, self.dtype)
-        samples, targets = self._columns, self._target_columns
+        pieces, targets, count = self._pieces, self._target_pieces, self.samples
         if rows is not None:
-            chosen = self._rows(rows)
-            samples = _columns(self._by_sample[0][chosen], self._by_sample[1][chosen])
-            targets = np.ascontiguousarray(self._targets[chosen].T)
+            pieces, targets = self._in_pieces(self._rows(rows))
+            count = len(rows)
         loss, gradient = np.empty(len(numbers), self.dtype), np.zeros(numbers.shape, self.dtype)
 
         def work(part: slice) -> None:
-            logits = np.empty(targets.shape, self.dtype)
             self._readout_all(
-                gates, slots, fixed, numbers[part], mask[part], *samples, targets, self._weights, self._limits, logits,
-                logits.view(self._bits), loss[part], gradient[part],
+                gates, slots, *self.circuit.fused, fixed, numbers[part], mask[part], pieces, targets, count,
+                self._weights, self._limits, self._integers, loss[part], gradient[part],
             )  # fmt: skip
 
         in_parts(work, len(numbers), self.threads)
@@ -81,10 +79,22 @@ class Readout:
         found = np.empty((len(numbers), self.classes, self.samples), self.dtype)
 
         def work(part: slice) -> None:
-            self._logits_all(gates, slots, fixed, numbers[part], mask[part], *self._columns, self._weights, found[part])
+            self._logits_all(
+                gates, slots, *self.circuit.fused, fixed, numbers[part], mask[part], self._pieces, self.samples,
+                self._weights, found[part],
+            )  # fmt: skip
 
         in_parts(work, len(numbers), self.threads)
         return found.swapaxes(1, 2)
+
+    def _in_pieces(self, rows: NDArray[np.int64]) -> tuple[Real, Real]:
+        """Samples and targets `rows` [B] as `readout_kernels` takes them."""
+        re, im = self._by_sample
+        count = -(-len(rows) // self._piece)
+        pieces = np.zeros((count, 2, re.shape[1], self._piece), self.dtype)
+        targets = np.zeros((count, self.classes, self._piece), self.dtype)
+        self._gather(re, im, self._targets, rows, pieces, targets)
+        return pieces, targets
 
     def _one_hot(self, targets: NDArray[Any]) -> Real:
         if targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer):
@@ -109,11 +119,6 @@ class Readout:
         if rows.min() < 0 or rows.max() >= self.samples:
             raise InputError(f"expected rows of 0 to {self.samples - 1}, got {rows.min()} to {rows.max()}")
         return rows
-
-
-def _columns(re: Real, im: Real) -> tuple[Real, Real]:
-    """Samples [S, 2^n] side by side, [2^n, S]."""
-    return np.ascontiguousarray(re.T), np.ascontiguousarray(im.T)
 
 
 def float_type(dtype: Any) -> np.dtype[Any]:

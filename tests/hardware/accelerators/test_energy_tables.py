@@ -57,6 +57,14 @@ def test_accelergys_reference_at_32_nm_is_that_of_the_golden_mapping():
     assert table.compute_pj("mac_8bit", (8, 8)) == 0.207692
 
 
+@pytest.mark.parametrize("name", ["mixed-45nm", "mixed-65nm", "timeloop-pat"])
+def test_a_larger_memory_is_never_cheaper(name):
+    table = load_energy_table(name)
+    for component in ("register_file", "sram"):
+        energies = [table.pj_per_bit(component, "read", 2.0**power, mac_pj=1.0) for power in range(4, 26)]
+        assert energies == sorted(energies)
+
+
 @pytest.mark.parametrize("family", ["accelergy", "mixed"])
 def test_65_nm_is_45_nm_scaled_on_the_chip_alone(family):
     fine, coarse = load_energy_table(f"{family}-45nm"), load_energy_table(f"{family}-65nm")

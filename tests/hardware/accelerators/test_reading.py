@@ -1,6 +1,7 @@
 """Accelerators as TOML files: the bundled ones, round trips, and every wrong file told once."""
 
 import dataclasses
+import math
 import tomllib
 from pathlib import Path
 
@@ -163,7 +164,8 @@ def test_every_field_is_read():
         ),
         provenance={"buffer": "invented", "memory 'buffer': read_energy: outputs": "mixed-45nm/sram"},
     )
-    assert found.memories[1].read_pj_per_bit[2] == pytest.approx(5 / 64)  # Horowitz: half of 8 KiB's at a quarter
+    share = math.log(2048 / 384) / math.log(8192 / 384)  # between a register file and the smallest cache
+    assert found.memories[1].read_pj_per_bit[2] == pytest.approx(1.586 / 16 * (2.5 / 1.586) ** share)
 
 
 def test_round_trip_of_every_field():
@@ -264,6 +266,14 @@ def test_a_file_of_ones_own_and_its_table(tmp_path):
         ConfigError, match=r"memory 'DRAM': energy: needs the action dram\.write, and the energy table 'mine'"
     ):
         load_accelerator(tmp_path / "chip.toml")
+
+
+@pytest.mark.parametrize("table", ["mixed-45nm", "mixed-65nm"])
+def test_all_seven_can_be_compared_on_one_table(table):
+    for name in ACCELERATORS:
+        accelerator = load_accelerator(name, energy_table=table)
+        assert accelerator.memories[0].read_pj_per_bit == (8, 8, 8)  # the table's DRAM
+        assert accelerator.provenance["memory 'DRAM': energy"] == f"{table}/dram"
 
 
 def test_another_table_than_the_file_names():

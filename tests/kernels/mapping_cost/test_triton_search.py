@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from coevo.errors import CoevoError, InputError
-from coevo.kernels.mapping_cost import MappingArrays, axis_excess, cost, count, excess_bits, uncovered
+from coevo.kernels.mapping_cost import axis_excess, cost, count, excess_bits, uncovered
+from coevo.kernels.mapping_cost.distinct import identities
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("triton")
@@ -193,32 +194,29 @@ def test_long_loops_are_split_exactly(kernels, size):
     np.testing.assert_array_equal(mappings.temporal[:, 0], -(-tables.sizes // inner))
 
 
-def canonical(mappings: MappingArrays, row):
-    """Bounds, and the order of the loops with a bound above 1 at each memory."""
-    orders = [
-        tuple(loop for loop in np.argsort(ranks) if bounds[loop] > 1)
-        for bounds, ranks in zip(mappings.temporal[row], mappings.rank[row], strict=True)
-    ]
-    return (*mappings.temporal[row].ravel().tolist(), *mappings.spatial[row].ravel().tolist(), *orders)
-
-
 @pytest.mark.parametrize("switches", [(False,) * 5, (True,) * 5])
 def test_distinct_mappings_are_counted(kernels, switches):
-    from coevo.kernels.mapping_cost.triton_distinct import count_distinct
+    from coevo.kernels.mapping_cost import triton_distinct
 
     tables = roomy(6, switches, sizes=(1, 1, 4, 3, 2, 1, 2, 1), levels=2, axes=1)
     draws = 512
     mappings, valid, _, _ = redrawn(kernels, tables, np.arange(draws), 2)
+    wanted = identities(mappings)
+    hashes, fine = (part.cpu().numpy() for part in triton_distinct.hashed(tables, range(draws), 2, DEVICE))
+    np.testing.assert_array_equal(hashes[0].view(np.uint64), wanted)
+    np.testing.assert_array_equal(fine, valid)
+    found = triton_distinct.count_distinct(tables, draws, 2, DEVICE, chunk=384)
+    assert found.valid == valid.sum() > 100
+    assert found.distinct == len(np.unique(wanted[valid])) / valid.sum() < 0.9
+    # What costs can tell apart: no fewer than there are different counts, fewer than there are mappings.
     counts = count(tables, mappings)
-    rows = np.flatnonzero(valid)
-    different = {canonical(mappings, row) for row in rows}
-    found = count_distinct(tables, draws, 2, DEVICE, chunk=384)
-    assert found.valid == len(rows) > 100
-    assert found.distinct == len(different) / len(rows)
-    assert found.distinct < 0.9
-    # What costs can tell apart: never fewer than the distinct counts, never more than the distinct mappings.
-    words = np.stack([counts.reads, counts.writes, counts.sent, counts.delivered], axis=1).reshape(draws, -1)
-    assert len(np.unique(words[rows], axis=0)) <= found.distinct_to_cost * len(rows) + 0.5 < len(different)
-    sliced = count_distinct(tables, draws, 2, DEVICE, slices=2)
+    words = np.stack([counts.reads, counts.writes, counts.sent, counts.delivered], axis=1).reshape(draws, -1)[valid]
+    assert len(np.unique(words, axis=0)) <= found.distinct_to_cost * valid.sum() + 0.5
+    assert found.distinct_to_cost < found.distinct
+    alike = {}
+    for key, row in zip(hashes[1, valid].tolist(), words.tolist(), strict=True):
+        assert alike.setdefault(key, row) == row  # one hash, one cost
+    sliced = triton_distinct.count_distinct(tables, draws, 2, DEVICE, slices=2)
     assert sliced.valid == found.valid
-    assert abs(sliced.distinct - found.distinct) < 0.1
+    kept = wanted[valid & (wanted.view(np.int64) % 2 == 0)]
+    assert sliced.distinct == len(np.unique(kept)) / len(kept)

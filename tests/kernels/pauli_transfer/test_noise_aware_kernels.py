@@ -10,7 +10,7 @@ pytest.importorskip("numba")
 from coevo.errors import CoevoError
 from coevo.hardware.quantum.pauli import ROTATIONS, rotation_basis, rotation_matrices
 from coevo.kernels.pauli_transfer import blocks, products, training
-from coevo.kernels.softmax import constants, cross_entropy
+from coevo.kernels.softmax import constants, cross_entropy, logarithms
 
 DTYPES = {"float64": (np.float64, 1e-13), "float32": (np.float32, 1e-5)}
 
@@ -128,5 +128,35 @@ def test_cross_entropy_is_that_of_numpy(name):
     wanted = float(np.mean(np.log(np.exp(shifted).sum(axis=0)) - shifted[labels, np.arange(50)]))
     integers, limits = constants(np.dtype(dtype))
     found = logits.copy()
-    assert cross_entropy(found, found.view(integers), targets, limits) == pytest.approx(wanted, rel=10 * tolerance)
+    value = cross_entropy(found, found.view(integers), targets, limits, 50)
+    assert value == pytest.approx(wanted, rel=10 * tolerance)
     np.testing.assert_allclose(found, 2 * (chances - targets) / 50, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_samples_of_weight_0_change_nothing(name):
+    dtype, tolerance = DTYPES[name]
+    rng = np.random.default_rng(3)
+    logits, targets = rng.normal(size=(4, 64)).astype(dtype), rng.dirichlet(np.ones(4), 64).astype(dtype).T.copy()
+    integers, limits = constants(np.dtype(dtype))
+    alone, filled = logits[:, :40].copy(), logits.copy()
+    filled[:, 40:], targets[:, 40:] = 0, 0
+    values = [
+        cross_entropy(each, each.view(integers), targets[:, : each.shape[1]].copy(), limits, 40)
+        for each in (alone, filled)
+    ]
+    assert values[0] == pytest.approx(values[1], rel=tolerance)
+    np.testing.assert_allclose(filled[:, :40], alone, rtol=0, atol=tolerance)
+    np.testing.assert_array_equal(filled[:, 40:], 0)
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_logarithms_are_the_librarys(name):
+    dtype, _ = DTYPES[name]
+    integers, limits = constants(np.dtype(dtype))
+    rng = np.random.default_rng(4)
+    x = np.concatenate([np.exp(rng.uniform(-60, 60, 500)), rng.uniform(0.5, 4, 500), [1.0, 2.0, 0.5, np.sqrt(2)]])
+    x = x.astype(dtype)
+    found = x.copy()
+    logarithms(found, found.view(integers), limits[1], 52 if dtype == np.float64 else 23, limits[2], limits[3])
+    np.testing.assert_allclose(found, np.log(x.astype(np.float64)), rtol=4 * np.finfo(dtype).eps)

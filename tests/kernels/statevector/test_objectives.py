@@ -8,7 +8,6 @@ import pytest
 from coevo.errors import InputError
 from coevo.kernels.statevector import Circuit, Energy, Readout, z_signs
 from coevo.kernels.statevector.circuit import _GATES, GATES
-from coevo.kernels.statevector.objective_kernels import unitary_is_cheaper
 from coevo.kernels.statevector.objective_reference import (
     apply_pauli,
     energy_and_gradient,
@@ -17,6 +16,8 @@ from coevo.kernels.statevector.objective_reference import (
 )
 
 pytest.importorskip("numba")
+
+from coevo.kernels.statevector.readout_kernels import unitary_is_cheaper
 
 
 def every_gate(n_qubits, rng, extra=12):
@@ -69,15 +70,37 @@ def test_loss_gradient_and_logits_are_those_of_the_reference(case, samples, dtyp
     np.testing.assert_allclose(loss[0], cross_entropy(logits[0], labels), rtol=0, atol=tolerance)
 
 
+def used_of(circuit, active):
+    """[N, 2]: whether a group has an active gate in a branch; controlled ones and swaps have none where it is 0."""
+    groups, members = circuit.fused
+    halved = ("cu3", "cx", "cz", "swap", "sqrtswap")
+    used = np.zeros((len(groups), 2), np.uint8)
+    for n, row in enumerate(groups):
+        for gate in members[row[3] : row[4]]:
+            used[n, 0] |= active[gate] and circuit.gates[gate][0] not in halved
+            used[n, 1] |= active[gate]
+    return used
+
+
+def cheaper(circuit, active, samples, backward):
+    used = used_of(circuit, active)
+    dim = 2**circuit.n_qubits
+    return unitary_is_cheaper(circuit._rows, active, circuit.fused[0], used, dim, samples, backward)
+
+
 def operations(circuit, active, samples, backward):
     """(on every sample, by one unitary): arithmetic operations, counted over the pairs of rows that gates mix."""
-    dim, column = 2**circuit.n_qubits, 0
+    dim, by_gates, by_groups = 2**circuit.n_qubits, 0, 0
     for (name, qubits, slots), exists in zip(circuit.gates, active, strict=True):
         # One of each pair: a control must be 1, and swaps mix 01 with 10 alone.
         halved = 1 + (name in ("cu3", "cx", "cz", "swap", "sqrtswap"))
         pairs = sum(row >> qubits[-1] & 1 == 0 for row in range(dim)) // halved
-        column += int(exists) * pairs * (28 + backward * (56 + 32 * bool(slots)))
-    return column * samples, column * dim + 8 * (1 + backward) * dim**2 * samples
+        by_gates += int(exists) * pairs * (28 + backward * (56 + 32 * bool(slots)))
+    for (pivot, _, branch, _, _), used in zip(circuit.fused[0], used_of(circuit, active), strict=True):
+        pairs = sum(used[int(row & branch != 0)] for row in range(dim) if not row & pivot)
+        by_groups += int(pairs) * (28 + 88 * backward)
+    pieces, lanes = 64 * -(-samples // 64), 16 * -(-dim // 16)
+    return by_gates * pieces, by_groups * lanes + 8 * (1 + backward) * dim**2 * pieces
 
 
 @pytest.mark.parametrize("samples", [1, 17, 65, 100, 3000])
@@ -86,8 +109,7 @@ def test_a_unitary_is_made_where_it_takes_fewer_operations(case, samples, backwa
     circuit, _, active, _ = case
     for mask in active:
         by_sample, by_unitary = operations(circuit, mask, samples, backward)
-        found = unitary_is_cheaper(circuit._rows, mask, 2**circuit.n_qubits, samples, backward)
-        assert found == (by_unitary < by_sample)
+        assert cheaper(circuit, mask, samples, backward) == (by_unitary < by_sample)
 
 
 def test_candidates_of_one_call_may_go_either_way():
@@ -95,9 +117,9 @@ def test_candidates_of_one_call_may_go_either_way():
     circuit = Circuit(5, every_gate(5, rng, 200))
     active = np.zeros((5, len(circuit.gates)), np.uint8)
     active[0], active[2, :3], active[3] = 1, 1, 1
-    ways = [unitary_is_cheaper(circuit._rows, mask, 32, 90, True) for mask in active]
+    ways = [cheaper(circuit, mask, 90, True) for mask in active]
     assert ways == [True, False, False, True, False]
-    assert [unitary_is_cheaper(circuit._rows, mask, 32, 90, False) for mask in active] == ways
+    assert [cheaper(circuit, mask, 90, False) for mask in active] == ways
     angles = rng.uniform(-4, 4, (5, circuit.n_angles))
     states, labels, head = unit_states(90, 5, rng), rng.integers(0, 3, 90), rng.normal(size=(5, 3))
     readout = Readout(circuit, states, labels, head)
@@ -110,8 +132,8 @@ def test_candidates_of_one_call_may_go_either_way():
 
 
 def test_ten_qubits_make_no_unitary():
-    rows = Circuit(10, [("u3", (q % 10,), range(3 * q, 3 * q + 3)) for q in range(80)])._rows
-    assert not unitary_is_cheaper(rows, np.ones(80, np.uint8), 1024, 2500, True)
+    circuit = Circuit(10, [("u3", (q % 10,), range(3 * q, 3 * q + 3)) for q in range(80)])
+    assert not cheaper(circuit, np.ones(80, np.uint8), 2500, True)
 
 
 def cross_entropy(logits, labels):

@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from coevo.cost_models.accelerator.assumptions import Assumptions
-from coevo.cost_models.accelerator.interchange.components import Component, axis_names, components
+from coevo.cost_models.accelerator.interchange.components import Component, axis_names, components, plain_name
 from coevo.cost_models.accelerator.interchange.yaml_text import Tagged, dump
 from coevo.cost_models.accelerator.layer import Layer
 from coevo.cost_models.accelerator.mapping import Mapping
 from coevo.errors import InputError
-from coevo.hardware.accelerators import DIMENSIONS, RELEVANT, TENSORS, Accelerator
+from coevo.hardware.accelerators import DIMENSIONS, RELEVANT, TENSORS, Accelerator, Memory
 
 ASSUMPTIONS = Assumptions(charge_drain=True, fetch_holes=True)
 """What AccelForge assumes, in our switches: draining is charged, an input tile is its bounding box, the
@@ -38,7 +38,7 @@ def documents(layer: Layer, accelerator: Accelerator, mapping: Mapping) -> dict[
 def architecture(accelerator: Accelerator, layer: Layer | None = None) -> str:
     """`layer` matters where its widths differ from the accelerator's."""
     base = (layer.bits if layer else None) or accelerator.bits
-    parts = components(accelerator, "AccelForge")
+    parts = components(accelerator, "AccelForge", network_energy=True)
     names = dict(zip(range(len(accelerator.axes)), axis_names(accelerator), strict=True))
     nodes: list[Tagged] = []
     for level, memory in enumerate(accelerator.memories):
@@ -56,6 +56,8 @@ def architecture(accelerator: Accelerator, layer: Layer | None = None) -> str:
                 if stray:
                     spatial["loop_bounds"] = [{"expression": " | ".join(stray), "operator": "==", "value": 1}]
                 nodes.append(Tagged("Container", {"name": names[position], "spatial": [spatial]}))
+        if memory.network.pj_per_bit:
+            nodes.append(_toll(level, accelerator, base))
     nodes.append(
         Tagged(
             "Compute",
@@ -80,6 +82,45 @@ def _reuses(network: Any, tensor: str) -> bool:
     return bool(network.reduction if tensor == "outputs" else network.multicast)
 
 
+def toll_name(accelerator: Accelerator, level: int) -> str:
+    """What the network below memory `level` is called: every word that it delivers to a child pays there."""
+    return f"{plain_name(accelerator.memories[level].name)}_network"
+
+
+def _toll(level: int, accelerator: Accelerator, base: tuple[int, int, int]) -> Tagged:
+    """Sums are added at the memory, so only products travel up from MAC units."""
+    memory = accelerator.memories[level]
+    sums_below = any("outputs" in inner.keeps for inner in accelerator.memories[level + 1 :])
+    content: dict[str, Any] = {
+        "name": toll_name(accelerator, level),
+        "area": 0,
+        "leak_power": 0,
+        "direction": {"weights": "down", "inputs": "down", "outputs": "up_and_down" if sums_below else "up"},
+        "tensors": {"keep": " | ".join(TENSORS)},
+        "actions": [
+            {
+                "name": "read",
+                "energy": memory.network.pj_per_bit * 1e-12,
+                "throughput": "inf",
+                "bits_per_action": 1,
+            }
+        ],
+    }
+    widths = _own_widths(memory, base, TENSORS)
+    if widths:
+        content["bits_per_value"] = widths
+    return Tagged("Toll", content)
+
+
+def _own_widths(memory: Memory, base: tuple[int, int, int], tensors: tuple[str, ...]) -> dict[str, int]:
+    """By tensor, where they differ from the workload's."""
+    return {
+        tensor: own
+        for tensor, own, width in zip(TENSORS, memory.bits, base, strict=True)
+        if tensor in tensors and own is not None and own != width
+    }
+
+
 def _memory(part: Component, accelerator: Accelerator, base: tuple[int, int, int]) -> Tagged:
     memory = accelerator.memories[part.level]
     clock_hz = accelerator.clock_mhz * 1e6
@@ -90,11 +131,7 @@ def _memory(part: Component, accelerator: Accelerator, base: tuple[int, int, int
             memory.read_bytes_per_cycle if memory.shared_port else memory.write_bytes_per_cycle,
         )
     ]
-    widths = {
-        tensor: own or width
-        for tensor, own, width in zip(TENSORS, memory.bits, base, strict=True)
-        if tensor in part.tensors and own not in (None, width)
-    }
+    widths = _own_widths(memory, base, part.tensors)
     together = "sum" if memory.shared_port else "max"
     content: dict[str, Any] = {
         "name": part.name,
@@ -150,7 +187,7 @@ def mapping_text(layer: Layer, accelerator: Accelerator, mapping: Mapping) -> st
     """The loops from the outermost in, each storage as far up as its tensor stays. Bounds multiply to the sizes."""
     mapping.arrays(accelerator)  # its shape
     left = dict(layer.sizes)
-    parts = components(accelerator, "AccelForge")
+    parts = components(accelerator, "AccelForge", network_energy=True)
     names = axis_names(accelerator)
     nodes: list[tuple[str, str, Tagged]] = []  # (kind, loop, node)
 
@@ -171,11 +208,18 @@ def mapping_text(layer: Layer, accelerator: Accelerator, mapping: Mapping) -> st
         for part in (part for part in parts if part.level == level):
             for tensor in part.tensors:
                 place = _place(nodes, tensor)
-                nodes.insert(place, ("Storage", "", Tagged("Storage", {"tensors": [tensor], "component": part.name})))
+                outer = max((at for at in range(level) if tensor in accelerator.memories[at].keeps), default=level)
+                nodes[place:place] = [
+                    *_tolls(accelerator, tensor, outer, level),
+                    ("Storage", "", Tagged("Storage", {"tensors": [tensor], "component": part.name})),
+                ]
         loops("Temporal", {}, mapping.temporal[level])
         for position, (at, _) in enumerate(accelerator.axes):
             if at == level:
                 loops("Spatial", {"name": "children", "component": names[position]}, mapping.spatial[position])
+    for tensor in TENSORS:
+        inner = max(at for at, memory in enumerate(accelerator.memories) if tensor in memory.keeps)
+        nodes += _tolls(accelerator, tensor, inner, len(accelerator.memories))
     short = [name for name, rest in left.items() if rest != 1]
     if short:
         raise InputError(
@@ -183,6 +227,15 @@ def mapping_text(layer: Layer, accelerator: Accelerator, mapping: Mapping) -> st
         )
     compute = Tagged("Compute", {"einsum": EINSUM, "component": COMPUTE})
     return dump({"mapping": {"nodes": [*(node for _, _, node in nodes), compute]}})
+
+
+def _tolls(accelerator: Accelerator, tensor: str, upper: int, lower: int) -> list[tuple[str, str, Tagged]]:
+    """The networks that `tensor` passes between memory `upper` and memory `lower`, those that cost energy."""
+    return [
+        ("Toll", "", Tagged("Toll", {"tensors": [tensor], "component": toll_name(accelerator, level)}))
+        for level in range(upper, lower)
+        if accelerator.memories[level].network.pj_per_bit
+    ]
 
 
 def _place(nodes: list[tuple[str, str, Tagged]], tensor: str) -> int:

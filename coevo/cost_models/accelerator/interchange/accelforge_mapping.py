@@ -10,7 +10,7 @@ from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from typing import Any
 
-from coevo.cost_models.accelerator.interchange.accelforge import COMPUTE
+from coevo.cost_models.accelerator.interchange.accelforge import COMPUTE, toll_name
 from coevo.cost_models.accelerator.interchange.components import axis_names, components
 from coevo.cost_models.accelerator.interchange.yaml_text import Tagged, load
 from coevo.cost_models.accelerator.layer import Layer
@@ -52,14 +52,19 @@ def read_mapping(text: str, layer: Layer, accelerator: Accelerator, source: str 
 
 
 def _read(nodes: Any, layer: Layer, accelerator: Accelerator, source: str) -> _Nest:
-    storages = {part.name: part for part in components(accelerator, "AccelForge")}
+    storages = {part.name: part for part in components(accelerator, "AccelForge", network_energy=True)}
     axes = axis_names(accelerator)
+    tolls = {
+        toll_name(accelerator, level) for level, each in enumerate(accelerator.memories) if each.network.pj_per_bit
+    }
     nest = _Nest(spatial=[[] for _ in axes])
     left = dict(layer.sizes)
     if not isinstance(nodes, list) or not nodes:
         raise InputError(f"{source}: nodes must be a list of tagged nodes, got {nodes!r:.80}")
     for place, node in enumerate(nodes):
         where = f"{source}: node {place}"
+        if isinstance(node, Tagged) and node.tag == "Toll" and node.content.get("component") in tolls:
+            continue  # a network that costs energy; where it is follows from the accelerator
         if not isinstance(node, Tagged) or node.tag not in ("Storage", "Temporal", "Spatial", "Compute"):
             given = f"!{node.tag}" if isinstance(node, Tagged) else f"{node!r:.60}"
             raise InputError(

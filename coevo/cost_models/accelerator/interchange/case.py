@@ -15,9 +15,9 @@ from coevo.hardware.accelerators import TENSORS, Accelerator
 
 def case(layer: Layer, accelerator: Accelerator, mapping: Mapping) -> dict[str, Any]:
     """`record` (as `Record.as_json`, under AccelForge's assumptions), `components` (storages with their memory's level,
-    outermost first), `bits` by component and tensor, and the YAML texts `accelforge`. Raises InputError for what
-    AccelForge cannot be told."""
-    parts = components(accelerator, "AccelForge")
+    outermost first), `bits` by component (networks that cost energy among them) and tensor, and the YAML texts
+    `accelforge`. Raises InputError for what AccelForge cannot be told."""
+    parts = components(accelerator, "AccelForge", network_energy=True)
     base = layer.bits or accelerator.bits
     return {
         "record": Record.of(layer, accelerator, mapping, accelforge.ASSUMPTIONS).as_json(),
@@ -29,6 +29,13 @@ def case(layer: Layer, accelerator: Accelerator, mapping: Mapping) -> dict[str, 
                 if tensor in part.tensors
             }
             for part in parts
+        }
+        | {
+            accelforge.toll_name(accelerator, level): {
+                tensor: own or width for tensor, own, width in zip(TENSORS, memory.bits, base, strict=True)
+            }
+            for level, memory in enumerate(accelerator.memories)
+            if memory.network.pj_per_bit
         },
         "accelforge": accelforge.documents(layer, accelerator, mapping),
     }

@@ -44,9 +44,10 @@ def axis_names(accelerator: Accelerator) -> tuple[str, ...]:
     )
 
 
-def components(accelerator: Accelerator, engine: str) -> tuple[Component, ...]:
-    """All storages, outermost first. Raises InputError for what `engine` cannot be told."""
-    refuse_networks(accelerator, engine)
+def components(accelerator: Accelerator, engine: str, network_energy: bool = False) -> tuple[Component, ...]:
+    """All storages, outermost first. Raises InputError for what `engine` cannot be told; `network_energy`: it can be
+    told what a delivery costs."""
+    refuse_networks(accelerator, engine, network_energy)
     found: list[Component] = []
     for level, memory in enumerate(accelerator.memories):
         if not memory.keeps:
@@ -62,10 +63,11 @@ def components(accelerator: Accelerator, engine: str) -> tuple[Component, ...]:
     return tuple(found)
 
 
-def refuse_networks(accelerator: Accelerator, engine: str) -> None:
-    """Energy and bandwidth of networks are told by no other engine the way this model counts them."""
+def refuse_networks(accelerator: Accelerator, engine: str, energy: bool) -> None:
+    """No other engine is told the bandwidth of a network the way that this model counts it, and only some its
+    `energy`."""
     for memory in accelerator.memories:
-        if memory.network.pj_per_bit:
+        if not energy and memory.network.pj_per_bit:
             raise InputError(
                 f"{engine}: the network below {memory.name!r} costs {memory.network.pj_per_bit:g} pJ a bit, which "
                 f"{engine} cannot say the way it is counted here; give the network no energy to exchange the rest"

@@ -40,6 +40,8 @@ def import_onnx(
             model = onnx.load(path, load_external_data=False)  # shapes are enough
         except Exception as error:  # protobuf's errors have no root that onnx names
             raise InputError(f"{path}: not a valid ONNX model: {error}") from None
+    if not isinstance(model, onnx.ModelProto):
+        raise InputError(f"expected the path of an ONNX file or an onnx.ModelProto, got {model!r}")
     reader = _Graph(_prepared(model, shapes or {}, stem), stem)
     return reader.workload(name or stem)
 
@@ -104,7 +106,9 @@ class _Graph:
         for entry in (*self.graph.input, *self.graph.value_info, *self.graph.output):
             tensor = entry.type.tensor_type
             if tensor.HasField("shape"):
-                self.shapes[entry.name] = tuple(dim.dim_value or None for dim in tensor.shape.dim)
+                self.shapes[entry.name] = tuple(
+                    dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim
+                )
             self.types[entry.name] = tensor.elem_type
         for stored in self.graph.initializer:
             self.shapes[stored.name] = tuple(stored.dims)
@@ -145,7 +149,12 @@ class _Graph:
 
     def shape(self, tensor: str, where: str) -> tuple[int, ...]:
         found = self.shapes.get(tensor)
-        known = tuple(size for size in found or () if size)
+        if found is not None and any(size is not None and size < 1 for size in found):
+            raise InputError(
+                f"{self.file}: node {where!r}: the tensor {tensor!r} has the shape {list(found)}: nothing is left "
+                "of it; a kernel may be larger than its padded input"
+            )
+        known = tuple(size for size in found or () if size is not None)
         if found is None or len(known) != len(found):
             raise InputError(
                 f"{self.file}: node {where!r}: the shape of {tensor!r} is not known"

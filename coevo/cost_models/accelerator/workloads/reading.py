@@ -82,13 +82,17 @@ class _Walk:
         if "input" in document:
             channels, rows, columns = _shape(document, "input")
             if input_size is not None:
-                rows, columns = (input_size, input_size) if isinstance(input_size, int) else input_size
-            if min(rows, columns) < 1:
-                raise InputError(f"{document.file}: input_size must be at least 1, got {input_size!r}")
+                pair = input_size if isinstance(input_size, tuple) else (input_size, input_size)
+                if len(pair) != 2 or not all(_whole(size, 1) for size in pair):
+                    raise InputError(
+                        f"{document.file}: input_size must be a whole number of at least 1, or (rows, columns) "
+                        f"of such, got {input_size!r}"
+                    )
+                rows, columns = pair
             self.shapes["input"] = (channels, rows, columns)
         elif self.tokens is not None:
             if input_size is not None:
-                if not isinstance(input_size, int) or input_size < 1:
+                if isinstance(input_size, tuple) or not _whole(input_size, 1):
                     raise InputError(
                         f"{document.file}: input_size is the length of a sequence here, a whole number of at least 1, "
                         f"got {input_size!r}"

@@ -18,9 +18,9 @@ def random_layer(rng):
     return Layer("layer", sizes, (rng.randint(1, 3), rng.randint(1, 2)), (rng.randint(1, 2), rng.randint(1, 3)))
 
 
-def random_accelerator(rng):
+def random_accelerator(rng, wired):
     """Two to four memories with random keeps, sizes, energies, bandwidths and arrays, within what Timeloop and
-    AccelForge can both be told."""
+    AccelForge can both be told; `wired`: networks cost energy too, which Timeloop cannot be told."""
     levels = rng.randint(2, 4)
     memories = []
     for level in range(levels):
@@ -53,15 +53,15 @@ def random_accelerator(rng):
                 shared_port=shared and rates["read_bytes_per_cycle"] is not None,
                 double_buffered=rng.random() < 0.3,
                 leakage_mw=rng.random(),
-                network=Network(axes),
+                network=Network(axes, pj_per_bit=rng.random() if wired and rng.random() < 0.5 else 0.0),
                 **rates,
             )
         )
     return Accelerator("chip", rng.choice((200, 1000)), (8, 8, 8), rng.random(), tuple(memories), rng.random())
 
 
-def random_nest(seed):
+def random_nest(seed, wired=False):
     """(layer, accelerator, mapping) whose bounds multiply to the sizes; it need not fit."""
     rng = random.Random(seed)
-    layer, accelerator = random_layer(rng), random_accelerator(rng)
+    layer, accelerator = random_layer(rng), random_accelerator(rng, wired)
     return layer, accelerator, oracle_cases.drawn(layer, accelerator, seed)

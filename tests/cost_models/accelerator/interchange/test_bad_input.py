@@ -39,7 +39,6 @@ def with_memory(**changes):
 @pytest.mark.parametrize(
     ("chip", "part"),
     [
-        (with_memory(network=Network(CHIP.memories[1].network.axes, pj_per_bit=0.1)), "0.1 pJ a bit"),
         (with_memory(network=Network(CHIP.memories[1].network.axes, bytes_per_cycle=8)), "8 bytes a cycle"),
         (with_memory(read_pj_per_bit=(1.0, 2.0, 3.0)), "share 1.04858e\\+06 bytes"),
         (
@@ -63,6 +62,7 @@ def test_an_accelerator_that_others_cannot_be_told(chip, part, write):
 @pytest.mark.parametrize(
     ("chip", "part"),
     [
+        (with_memory(network=Network(CHIP.memories[1].network.axes, pj_per_bit=0.1)), "0.1 pJ a bit"),
         (cases.UNICAST, "does not reduce|does not multicast"),
         (dataclasses.replace(CHIP, bits=(8, 8, 16)), "words of 8, 16 bits"),
         (with_memory(size_bytes=2.5), "2.5 words"),

@@ -45,7 +45,7 @@ def test_json_of_the_whole(seed, assumptions):
 @given(SEEDS)
 @settings(max_examples=60, deadline=None)
 def test_a_mapping_through_accelforge(seed):
-    layer, accelerator, mapping = nests.random_nest(seed)
+    layer, accelerator, mapping = nests.random_nest(seed, wired=True)
     again = read_accelforge_mapping(accelforge.mapping_text(layer, accelerator, mapping), layer, accelerator)
     for assumptions in (Assumptions(), Assumptions(True, True, True, True, True)):
         before = evaluate_mapping(layer, accelerator, mapping, assumptions)

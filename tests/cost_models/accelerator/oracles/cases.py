@@ -81,6 +81,21 @@ BANDED = Accelerator(
 )  # fmt: skip
 """Bandwidths and leakage: time is the largest of the parts."""
 
+WIRED = Accelerator(
+    "wired",
+    1000,
+    (8, 8, 8),
+    1.0,
+    (
+        memory("DRAM", ALL, 200),
+        memory(
+            "GLB", ("inputs", "outputs"), 6, network=Network((Axis("a", 8, ANY), Axis("b", 8, ANY)), pj_per_bit=0.25)
+        ),
+        memory("RF", ALL, 1, network=Network((Axis("lanes", 4, ANY),), pj_per_bit=0.01)),
+    ),
+)
+"""Networks whose deliveries cost energy."""
+
 UNICAST = Accelerator(
     "unicast",
     1000,
@@ -166,5 +181,5 @@ CASES = {
 CASES |= {
     f"{layer}_{accelerator.name}_{seed}": (LAYERS[layer], accelerator, drawn(LAYERS[layer], accelerator, seed))
     for layer in LAYERS
-    for seed, accelerator in enumerate((GRID, BYPASS, DEEP, BANDED, UNICAST))
+    for seed, accelerator in enumerate((GRID, BYPASS, DEEP, BANDED, UNICAST, WIRED))
 }

@@ -7,8 +7,9 @@ Words by memory. `held`: leave one memory for the one above, over all its instan
 import math
 from itertools import pairwise
 
-from coevo.cost_models.accelerator import Assumptions, evaluate_mapping
-from coevo.hardware.accelerators import RELEVANT
+from coevo.cost_models.accelerator import Assumptions, evaluate_mapping, tables_of
+from coevo.hardware.accelerators import RELEVANT, TENSORS
+from coevo.kernels.mapping_cost import count
 
 
 def spatial_bounds(accelerator, mapping, upper, lower):
@@ -73,6 +74,29 @@ def accelforge_outputs(layer, accelerator, mapping, evaluation):
     return {accelerator.memories[level].name: tuple(both) for level, both in counts.items()}
 
 
+def accelforge_networks(layer, accelerator, mapping, evaluation):
+    """{(memory, tensor): words} that the networks below memories deliver to (or take from) their children, those that
+    cost energy, as AccelForge counts them: outputs by the rule above."""
+    tables = tables_of(layer, accelerator, Assumptions(charge_drain=True, fetch_holes=True))
+    delivered = count(tables, mapping.arrays(accelerator)).delivered[0]
+    words = {
+        (memory.name, tensor): int(delivered[level, place])
+        for level, memory in enumerate(accelerator.memories)
+        if memory.network.pj_per_bit
+        for place, tensor in enumerate(TENSORS)
+    }
+    held = held_outputs(layer, accelerator, mapping, evaluation)
+    size = math.prod(layer.sizes[name] for name in RELEVANT["outputs"])
+    for upper, lower in pairwise(chain(accelerator, "outputs")):
+        begun = size * not_indexing(spatial_bounds(accelerator, mapping, 0, lower), "outputs")
+        both = held[lower] + (held[lower] - begun if lower < len(accelerator.memories) else 0)
+        for level in range(upper, lower):
+            if accelerator.memories[level].network.pj_per_bit:
+                inside = passes(accelerator, mapping, level + 1, lower, "outputs")
+                words[accelerator.memories[level].name, "outputs"] = both // inside
+    return words
+
+
 def zigzag_outputs(layer, accelerator, mapping, evaluation):
     """{memory: (reads, writes)} as zigzag prices outputs: where partial sums go down at all, one goes down for each
     that comes up, the first included. (The model begins the first at zero, as zigzag's own element counts do.)"""
@@ -117,14 +141,16 @@ def rows(layer, axis, bounds):
     return len({o * layer.stride[axis] + t * layer.dilation[axis] for o in range(outputs) for t in range(taps)})
 
 
-def energy_of(counts, layer, accelerator, evaluation, leakage_cycles=None):
-    """pJ of an engine's own counts {(memory, tensor): (reads, writes)} at the accelerator's energies."""
+def energy_of(counts, layer, accelerator, evaluation, leakage_cycles=None, networks=None):
+    """pJ of an engine's own counts {(memory, tensor): (reads, writes)} at the accelerator's energies; `networks`: words
+    delivered {(memory, tensor): words}, for engines that price them."""
     base = layer.bits or accelerator.bits
     energy = evaluation.compute_pj
     for memory in accelerator.memories:
         for place, tensor in enumerate(RELEVANT):
             reads, writes = counts.get((memory.name, tensor), (0, 0))
             bits = memory.bits[place] or base[place]
+            energy += bits * (networks or {}).get((memory.name, tensor), 0) * memory.network.pj_per_bit
             energy += bits * (reads * memory.read_pj_per_bit[place] + writes * memory.write_pj_per_bit[place])
     if leakage_cycles is not None:
         energy += evaluation.leakage_pj / evaluation.cycles * leakage_cycles

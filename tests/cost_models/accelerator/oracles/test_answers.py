@@ -10,6 +10,7 @@ import pytest
 from coevo.cost_models.accelerator import Assumptions, evaluate_mapping
 from coevo.cost_models.accelerator.interchange import accelforge
 from coevo.cost_models.accelerator.interchange.components import components
+from coevo.hardware.accelerators import TENSORS
 
 
 def _beside(name):
@@ -36,7 +37,7 @@ def answered(engine, name):
     """The engine's counts by memory and tensor."""
     accelerator = CASES[name][1]
     found = {}
-    for part in components(accelerator, engine["engine"]):
+    for part in components(accelerator, engine["engine"], network_energy=True):
         for tensor in part.tensors:
             count = engine["answers"][name]["counts"][part.name][tensor]
             if "read" in count:
@@ -118,10 +119,19 @@ def test_accelforge(name):
         for memory, both in rules.accelforge_outputs(layer, accelerator, mapping, evaluation).items():
             expected[memory, "outputs"] = both
     assert found == expected
+    networks = {
+        (memory.name, tensor): ACCELFORGE["answers"][name]["counts"][accelforge.toll_name(accelerator, level)][tensor][
+            "read"
+        ]
+        for level, memory in enumerate(accelerator.memories)
+        if memory.network.pj_per_bit
+        for tensor in TENSORS
+    }
+    assert networks == rules.accelforge_networks(layer, accelerator, mapping, evaluation)
     # Its sums are in single precision.
     cycles = rules.cycles_of(found, layer, accelerator, mapping, evaluation)
     assert ACCELFORGE["answers"][name]["cycles"] == pytest.approx(cycles, rel=1e-6)
-    energy = rules.energy_of(found, layer, accelerator, evaluation, cycles)
+    energy = rules.energy_of(found, layer, accelerator, evaluation, cycles, networks)
     assert ACCELFORGE["answers"][name]["energy_pj"] == pytest.approx(energy, rel=1e-6)
     if found == counted(evaluation):
         assert (evaluation.energy_pj, evaluation.cycles) == pytest.approx((energy, cycles), rel=1e-12)

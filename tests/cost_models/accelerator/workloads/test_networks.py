@@ -99,9 +99,9 @@ def test_equal_shapes_are_one_layer():
     assert sum(repeats for _, repeats in load_workload("resnet50").layers) == 54
 
 
-@pytest.mark.parametrize("size", [0, (224, 0)])
+@pytest.mark.parametrize("size", [0, (224, 0), (224,), "224", 224.0, True])
 def test_an_impossible_size_is_refused(size):
-    with pytest.raises(InputError, match="input_size must be at least 1"):
+    with pytest.raises(InputError, match="input_size must be a whole number of at least 1"):
         load_workload("resnet50", input_size=size)
 
 

@@ -213,6 +213,8 @@ def test_a_file_and_its_faults(onnx_graph, tmp_path):
         (lambda g: g("MatMul", g("Cast", g("Transpose", g("NonZero", "x")), to=FLOAT), g.weight(3, 2), name="m"),
          r"node 'm': the shape of .* is not known \(\[None, 3\]\)"),
         (lambda g: g("MatMul", "x", g.weight(5, 2), name="m"), r"cannot infer the shapes of this model"),
+        (lambda g: g("Conv", "z", g.weight(2, 3, 7, 3), name="c"), r"'c'.* larger than its padded input"),
+        (lambda g: g("MatMul", "x", g.weight(4, 0), name="m"), r"'m': the tensor .* has the shape \[4, 0\]"),
         (lambda g: g("Relu", "x"), r"no layer multiplies and accumulates"),
     ],
 )  # fmt: skip
@@ -229,6 +231,11 @@ def test_every_free_operator_is_one_of_onnx_and_none_has_a_rule():
     hidden = {"DFT", "STFT", "Det", "DeformConv", "GRU", "LSTM", "RNN", "If", "Loop", "Scan", "SequenceMap", "Col2Im",
               "AffineGrid", "LinearAttention", "CausalConvWithState"}  # fmt: skip
     assert not hidden & FREE
+
+
+def test_what_is_no_model():
+    with pytest.raises(InputError, match=r"expected the path of an ONNX file or an onnx\.ModelProto, got 3"):
+        import_onnx(3)
 
 
 def test_without_onnx_the_extra_is_named(monkeypatch):

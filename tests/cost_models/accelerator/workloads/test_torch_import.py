@@ -112,3 +112,22 @@ def test_without_torch_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(InputError, match=r"coevo\[quantum\]"):
         import_torch(None, ())
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [((2, 2), (2, 2)), ((4, 6), (2, 3)), ((3, 1), (1, 1))])
+def test_a_transposed_convolution_is_the_plain_one_that_it_is_mapped_as(kernel, stride):
+    """The phases of the output as channels, put into place, are torch's own result."""
+    x = torch.randn(2, 3, 4, 5)
+    weights = torch.randn(3, 7, *kernel)  # [inputs, outputs, rows, columns]
+    whole = functional.conv_transpose2d(x, weights, stride=stride)
+    taps = [k // s for k, s in zip(kernel, stride, strict=True)]
+    phases = weights.unflatten(3, (taps[1], stride[1])).unflatten(2, (taps[0], stride[0]))  # i, o, r, sy, s, sx
+    plain = phases.flip(2, 4).permute(1, 3, 5, 0, 2, 4).flatten(0, 2)  # outputs and phases, inputs, r, s
+    found = functional.conv2d(x, plain, padding=[tap - 1 for tap in taps])
+    rows, columns = found.shape[2:]
+    placed = found.unflatten(1, (7, *stride)).permute(0, 1, 4, 2, 5, 3).flatten(4, 5).flatten(2, 3)
+    torch.testing.assert_close(placed, whole)
+
+    ((layer, _),) = import_torch(nn.ConvTranspose2d(3, 7, kernel, stride), (x,)).layers
+    assert layer.macs == found.numel() * 3 * taps[0] * taps[1]
+    assert (layer.sizes["Y"], layer.sizes["X"], layer.sizes["K"]) == (rows, columns, plain.shape[0])

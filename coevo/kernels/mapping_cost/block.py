@@ -153,38 +153,49 @@ def count_reloads(layer: Array, memory: Array, loops: Array, lanes: int, k: Arra
                 out[i] = moved if smallest[i] < 8.0 else stays
             if tensor == INPUTS and layer[SLIDING_WINDOW] != 0.0:
                 now = at[SLIDE] + 3 * (level + 1)
-                was, now = k[now - 3 : now], k[now : now + 3]
-                for i in range(lanes):
-                    now[0, i], now[1, i], now[2, i] = was[0, i], was[1, i], was[2, i]
+                mover, moves, shift = k[now], k[now + 1], k[now + 2]
+                for row in range(3):
+                    inherited, mine_now = k[now - 3 + row], k[now + row]
+                    for i in range(lanes):
+                        mine_now[i] = inherited[i]
                 for d in loops:
-                    if d != K:
-                        bound, rank = k[at[TEMPORAL] + 8 * level + d], k[at[RANK] + 8 * level + d]
-                        inner, grid = k[at[TILE] + 8 * (level + 1) + d], k[at[GRID] + 8 * level + d]
-                        for i in range(lanes):
-                            if bound[i] > 1.0 and rank[i] == smallest[i]:
-                                now[0, i], now[1, i], now[2, i] = d, bound[i], inner[i] * grid[i]
+                    bound, rank = k[at[TEMPORAL] + 8 * level + d], k[at[RANK] + 8 * level + d]
+                    inner, grid = k[at[TILE] + 8 * (level + 1) + d], k[at[GRID] + 8 * level + d]
+                    loop = float(d)
+                    for i in range(lanes):
+                        opens, was, times, far = rank[i] == smallest[i], mover[i], moves[i], shift[i]
+                        here, step = bound[i], inner[i] * grid[i]
+                        mover[i] = loop if opens else was
+                        moves[i] = here if opens else times
+                        shift[i] = step if opens else far
 
 
 @compiled_lending
-def words_of(layer: Array, tensor: int, t: Array, lanes: int, out: Array) -> None:
-    """Words of a tile t [8, lanes]."""
-    if tensor == INPUTS:
-        n, g, c, y, x, r, s = t[N], t[G], t[C], t[Y], t[X], t[R], t[S]
+def rows_of(layer: Array, outputs: Array, taps: Array, at: int, lanes: int, out: Array) -> None:
+    """`footprint.rows_of` with the window at place `at` of the layer."""
+    stride, dilation, a, b = layer[at], layer[at + 1], layer[at + 2], layer[at + 3]
+    if layer[FETCH_HOLES] != 0.0:
         for i in range(lanes):
-            out[i] = n[i] * g[i] * c[i]
-        for across in range(2):
-            at = ACROSS if across else ROWS
-            outputs, taps = (x, s) if across else (y, r)
-            stride, dilation, a, b = layer[at], layer[at + 1], layer[at + 2], layer[at + 3]
-            if layer[FETCH_HOLES] != 0.0:
-                for i in range(lanes):
-                    out[i] *= (outputs[i] - 1.0) * stride + (taps[i] - 1.0) * dilation + 1.0
-            else:
-                for i in range(lanes):
-                    more, over = outputs[i] - b, taps[i] - a
-                    more = more if more > 0.0 else 0.0
-                    over = over if over > 0.0 else 0.0
-                    out[i] *= outputs[i] * taps[i] - more * over
+            out[i] = (outputs[i] - 1.0) * stride + (taps[i] - 1.0) * dilation + 1.0
+    else:
+        for i in range(lanes):
+            more, over = outputs[i] - b, taps[i] - a
+            more = more if more > 0.0 else 0.0
+            over = over if over > 0.0 else 0.0
+            out[i] = outputs[i] * taps[i] - more * over
+
+
+@compiled_lending
+def words_of(layer: Array, tensor: int, t: Array, lanes: int, parts: Array, out: Array) -> None:
+    """Words of a tile t [8, lanes]; of inputs its rows, its columns and the rest in parts [3, lanes] too."""
+    if tensor == INPUTS:
+        n, g, c, rows, columns, others = t[N], t[G], t[C], parts[0], parts[1], parts[2]
+        rows_of(layer, t[Y], t[R], ROWS, lanes, rows)
+        rows_of(layer, t[X], t[S], ACROSS, lanes, columns)
+        for i in range(lanes):
+            others[i] = n[i] * g[i] * c[i]
+        for i in range(lanes):
+            out[i] = others[i] * rows[i] * columns[i]
     elif tensor == OUTPUTS:
         n, g, k, y, x = t[N], t[G], t[K], t[Y], t[X]
         for i in range(lanes):
@@ -196,61 +207,57 @@ def words_of(layer: Array, tensor: int, t: Array, lanes: int, out: Array) -> Non
 
 
 @compiled_lending
-def rows_of(outputs: Any, taps: Any, window: Array, holes: bool) -> Any:
-    """`footprint.rows_of` for one tile; window = (stride, dilation, a, b)."""
-    if holes:
-        return (outputs - 1.0) * window[0] + (taps - 1.0) * window[1] + 1.0
-    return outputs * taps - max(outputs - window[3], 0.0) * max(taps - window[2], 0.0)
-
-
-@compiled_lending
-def overlap_rows(outputs: Any, taps: Any, shift: Any, along: bool, window: Array, holes: bool) -> Any:
-    """`footprint.overlap_rows` for one tile that moves along the outputs, or else along the taps."""
-    length = rows_of(outputs, taps, window, holes)
-    step, a, b = (window[0], window[2], window[3]) if along else (window[1], window[3], window[2])
-    moved, other = (outputs, taps) if along else (taps, outputs)
-    if holes:
-        return max(length - shift * step, 0.0)
-    if shift == moved:
-        both = rows_of(2.0 * outputs, taps, window, False) if along else rows_of(outputs, 2.0 * taps, window, False)
-        return 2.0 * length - both
-    if b != 1.0 or other < a:
-        return 0.0
-    return max(length - shift * a, 0.0)
-
-
-@compiled_lending
-def slide_along(layer: Array, t: Array, lanes: int, slide: Array, words: Array, times: Array, out: Array) -> None:
-    """Words of inputs that enter tiles t [8, lanes] where forward steps fetch only what is new. slide [3, lanes]."""
-    holes = layer[FETCH_HOLES] != 0.0
-    rows, columns = layer[ROWS : ROWS + 4], layer[ACROSS : ACROSS + 4]
+def share_tiles(layer: Array, t: Array, loops: Array, lanes: int, slide: Array, parts: Array, spare: Array,
+                shared: Array) -> None:  # fmt: skip
+    """shared = words that a tile t [8, lanes] has of the one before, after a forward step of the loop that moves it:
+    `footprint.overlap`. slide [3, lanes], parts [3, lanes] of the tile."""
+    mover, shift, others = slide[0], slide[2], parts[2]
     for i in range(lanes):
-        loop, bound, shift = int(slide[0, i]), slide[1, i], slide[2, i]
-        saved = 0.0
-        if loop == Y or loop == R:  # noqa: PLR1714, SIM109
-            saved = overlap_rows(t[Y, i], t[R, i], shift, loop == Y, rows, holes)
-            saved *= rows_of(t[X, i], t[S, i], columns, holes) if saved > 0.0 else 0.0
-        elif loop == X or loop == S:  # noqa: PLR1714, SIM109
-            saved = overlap_rows(t[X, i], t[S, i], shift, loop == X, columns, holes)
-            saved *= rows_of(t[Y, i], t[R, i], rows, holes) if saved > 0.0 else 0.0
-        saved *= t[N, i] * t[G, i] * t[C, i]
-        out[i] = words[i] * times[i] - (bound - 1.0) * saved * (times[i] / bound)
+        shared[i] = 0.0
+    for d in loops:
+        if d < Y:
+            continue
+        by_rows, kernel = d == Y or d == R, d >= R  # noqa: PLR1714, SIM109
+        at = ROWS if by_rows else ACROSS
+        length, other, mine = parts[0 if by_rows else 1], parts[1 if by_rows else 0], t[d]
+        step, a, b = layer[at + 1] if kernel else layer[at], layer[at + 2], layer[at + 3]
+        if kernel:  # the same set with its two sums exchanged
+            a, b = b, a
+        loop = float(d)
+        if layer[FETCH_HOLES] != 0.0 or b == 1.0:
+            far = step if layer[FETCH_HOLES] != 0.0 else a
+            for i in range(lanes):
+                common, before = length[i] - shift[i] * far, shared[i]
+                words = (common if common > 0.0 else 0.0) * other[i] * others[i]
+                shared[i] = words if mover[i] == loop else before
+        else:  # only with the very next tile: twice its rows less those of both together
+            outputs, taps = t[d - 2 if kernel else d], t[d if kernel else d + 2]
+            for i in range(lanes):
+                spare[i] = 2.0 * mine[i]
+            rows_of(layer, outputs if kernel else spare, spare if kernel else taps, at, lanes, spare)
+            for i in range(lanes):
+                words, before = (2.0 * length[i] - spare[i]) * other[i] * others[i], shared[i]
+                words = words if shift[i] == mine[i] else 0.0
+                shared[i] = words if mover[i] == loop else before
 
 
 @compiled_lending
 def fetch(
-    layer: Array, memory: Array, tensor: int, t: Array, lower: int, lanes: int, k: Array, at: Array, words: Array,
-    out: Array,
+    layer: Array, memory: Array, tensor: int, t: Array, lower: int, loops: Array, lanes: int, k: Array, at: Array,
+    words: Array, out: Array,
 ) -> None:  # fmt: skip
-    """Words of tile t that pass over the whole run, given the words of one; a MAC unit (lower = L) holds nothing."""
+    """Words of tile t that pass over the whole run, given those of one (`words_of` comes first); a MAC unit (lower = L)
+    holds nothing."""
     levels = len(memory)
     times = k[at[ABOVE] + levels] if lower == levels else k[at[RELOADS] + tensor * (levels + 1) + lower]
+    for i in range(lanes):
+        out[i] = words[i] * times[i]
     if tensor == INPUTS and layer[SLIDING_WINDOW] != 0.0 and lower < levels:
-        slide = at[SLIDE] + 3 * lower
-        slide_along(layer, t, lanes, k[slide : slide + 3], words, times, out)
-    else:
+        slide, parts = at[SLIDE] + 3 * lower, at[SPARE] + 8
+        moves, spare, shared = k[slide + 1], k[parts + 3], k[parts + 4]
+        share_tiles(layer, t, loops, lanes, k[slide : slide + 3], k[parts : parts + 3], spare, shared)
         for i in range(lanes):
-            out[i] = words[i] * times[i]
+            out[i] -= (moves[i] - 1.0) * shared[i] * (times[i] / moves[i])
 
 
 @compiled_lending
@@ -302,9 +309,10 @@ def move_tensor(
     spare = at[SPARE]
     words, one, together, total = k[spare], k[spare + 1], k[spare + 2], k[spare + 3]
     zero, down, ramp, held = k[spare + 4], k[spare + 5], k[spare + 6], k[spare + 7]
+    parts = k[spare + 8 : spare + 11]
     limited = min(memory[0, CAPACITY + tensor], memory[0, CAPACITY + 3]) < np.inf
     if tensor == OUTPUTS or limited:
-        words_of(layer, tensor, k[at[TILE] : at[TILE] + 8], lanes, zero)
+        words_of(layer, tensor, k[at[TILE] : at[TILE] + 8], lanes, parts, zero)
         hold(memory, tensor, 0, zero, lanes, k[at[HELD]], excess)
     upper = 0
     for lower in range(1, levels + 1):
@@ -312,17 +320,18 @@ def move_tensor(
             continue
         tile = k[at[TILE] + 8 * lower : at[TILE] + 8 * lower + 8]
         if lower < levels:
-            words_of(layer, tensor, tile, lanes, words)
+            words_of(layer, tensor, tile, lanes, parts, words)
             hold(memory, tensor, lower, words, lanes, k[at[HELD] + lower], excess)
             if layer[COUNT_RAMP] != 0.0:
                 rate = min(memory[upper, READ_RATE], memory[upper, PORT_RATE])
+                cycles_a_word = memory[upper, BITS + tensor] / rate
+                many, few = k[at[INSTANCES] + lower], k[at[INSTANCES] + upper]
                 for i in range(lanes):
-                    children = k[at[INSTANCES] + lower, i] / k[at[INSTANCES] + upper, i]
-                    ramp[i] += words[i] * memory[upper, BITS + tensor] * children / rate
+                    ramp[i] += words[i] * cycles_a_word * (many[i] / few[i])
         else:
             for i in range(lanes):
                 words[i] = 1.0
-        fetch(layer, memory, tensor, tile, lower, lanes, k, at, words, one)
+        fetch(layer, memory, tensor, tile, lower, loops, lanes, k, at, words, one)
         for i in range(lanes):
             together[i] = one[i]
         merges = tensor == INPUTS and layer[HALO_MERGE] != 0.0 and memory[lower - 1, MULTICAST] != 0.0
@@ -338,8 +347,8 @@ def move_tensor(
                     wide, narrow, grid = joined[d], tile[d], k[at[GRID] + 8 * network + d]
                     for i in range(lanes):
                         wide[i] = narrow[i] * grid[i]
-                words_of(layer, tensor, joined, lanes, total)
-                fetch(layer, memory, tensor, joined, lower, lanes, k, at, total, together)
+                words_of(layer, tensor, joined, lanes, parts, total)
+                fetch(layer, memory, tensor, joined, lower, loops, lanes, k, at, total, together)
             else:
                 combines = memory[network, REDUCTION if tensor == OUTPUTS else MULTICAST] != 0.0
                 factor = k[at[APART] + 3 * network + tensor] if combines else k[at[PLACES] + network]

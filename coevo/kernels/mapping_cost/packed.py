@@ -13,7 +13,7 @@ import numpy as np
 
 from coevo.kernels.mapping_cost.tables import TENSORS, Tables
 
-LANES = 64
+LANES = 128
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -59,13 +59,13 @@ PLACES, APART, INSTANCES, ABOVE, RELOADS, SLIDE = 6, 7, 8, 9, 10, 11
 """[L] children of one instance; [L, 3] those that want different words; [L+1] instances; [L+1] steps of the temporal
 loops above; [3, L+1] reloads; [L+1, 3] the loop that moves the inputs first, its bound, how far a step of it goes."""
 READ, WRITTEN, SENT, HELD, SPARE = 12, 13, 14, 15, 16
-"""[L] bits read, written, sent and held; [8] whatever a pass needs."""
+"""[L] bits read, written, sent and held; [13] whatever a pass needs."""
 
 
 def new_block(levels: int, axes: int) -> tuple[Array, Array]:
     """(block [rows, LANES], first row of each kind [17]); every bound is 1."""
     per_loop = [levels * 8, levels * 8, axes * 8, levels * 8, (levels + 1) * 8, 8]
     counts = [levels, levels * TENSORS, levels + 1, levels + 1, TENSORS * (levels + 1), 3 * (levels + 1)]
-    sizes = [*per_loop, *counts, levels, levels, levels, levels, 8]
+    sizes = [*per_loop, *counts, levels, levels, levels, levels, 13]
     first = np.concatenate([[0], np.cumsum(sizes)])
     return np.ones((int(first[-1]), LANES)), first[:-1].astype(np.int64)

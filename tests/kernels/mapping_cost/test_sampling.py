@@ -93,7 +93,7 @@ def test_samples_reach_every_mapping_that_fits(holes):
     mappings = MappingArrays(temporal, np.tile(np.arange(8), (len(possible), 2, 1)), spatial)
     fitting = excess(tables, mappings) == 0.0
     wanted = {tuple(row) for row in np.concatenate([temporal.reshape(-1, 16), spatial.reshape(-1, 8)], 1)[fitting]}
-    drawn = sample(tables, 64 * 2000, 1, tight=0.0, even=0.0)
+    drawn = sample(tables, 128 * 2000, 1, tight=0.0, even=0.0)
     found = {tuple(row) for row in np.concatenate([drawn.temporal.reshape(-1, 16), drawn.spatial.reshape(-1, 8)], 1)}
     assert 100 < len(wanted) < fitting.size
     assert found == wanted

@@ -7,16 +7,12 @@ restarts and transpiler seeds are chosen among by validation examples; test exam
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import math
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
-import _bench
+import _bench  # noqa: F401  # these and the next are handed on to the experiments
+from _cases import SEEDS, interval, over_cases, over_seeds, parser, shown  # noqa: F401
 
 from coevo.search.design import Design
 from coevo.search.problem import WorkContext
@@ -41,38 +38,12 @@ from coevo.spaces.quantumnas.training.objectives import Objective, accuracy_and_
 from coevo.spaces.quantumnas.training.supercircuit import train_supercircuit
 from coevo.spaces.quantumnas.training.threads import one_thread
 
-SEEDS = 5
 PACKAGES = ("qiskit", "qiskit-ibm-runtime", "mlxtend", "numba")
 TRANSPILER_SEEDS = (42, 43, 44)
 FINALISTS = 8
 PAPER: dict[str, Any] = {"sharpness": 1.0}
 """Options by which the claims train as QuantumNAS does, where our defaults do better (`sharpness.py`)."""
 Array = NDArray[Any]
-
-
-def parser(description: str | None, trials: int | None = None) -> argparse.ArgumentParser:
-    """`--seeds`, `--processes` and, for a search, `--trials`, beside what every benchmark takes."""
-    options = _bench.parser(description)
-    options.add_argument("--seeds", type=int, default=SEEDS)
-    options.add_argument("--processes", type=int, default=2, help="seeds that run side by side")
-    if trials is not None:
-        options.add_argument("--trials", type=int, default=trials, help="evaluations of each search")
-    return options
-
-
-def over_seeds(one_seed: Callable[..., dict[str, Any]], arguments: argparse.Namespace, *more: Any) -> list[Any]:
-    """[one_seed(seed, *more), ...], several at once in processes of their own."""
-    return over_cases(one_seed, arguments, [(seed, *more) for seed in range(arguments.seeds)])
-
-
-def over_cases(
-    one_case: Callable[..., dict[str, Any]], arguments: argparse.Namespace, cases: Sequence[tuple[Any, ...]]
-) -> list[Any]:
-    """[one_case(*case), ...], several at once in processes of their own."""
-    if arguments.processes == 1:
-        return [one_case(*case) for case in cases]
-    with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
-        return [task.result() for task in [pool.submit(one_case, *case) for case in cases]]
 
 
 def supercircuit(setting: Setting, seed: int, folder: Path) -> Path:
@@ -224,19 +195,6 @@ class Finisher:
 def changed(options: Options, **what: Any) -> Options:
     """The options with some of them others, checked."""
     return Options(**(options.model_dump() | what))
-
-
-def interval(values: Sequence[float]) -> dict[str, float | None]:
-    """Mean and the ends of the 95 % t-interval, None below two values."""
-    mean, low, high = _bench.t_interval(values)
-    ends = (low, high) if math.isfinite(low) else (None, None)
-    return {"mean": mean, "low": ends[0], "high": ends[1]}
-
-
-def shown(found: dict[str, float | None]) -> str:
-    """ "0.712 [0.690, 0.734]"."""
-    low, high = found["low"], found["high"]
-    return f"{found['mean']:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
 
 
 def folder() -> tempfile.TemporaryDirectory[str]:

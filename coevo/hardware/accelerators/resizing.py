@@ -32,30 +32,33 @@ class Resizable:
     accelerator: Accelerator
     rules: Mapping[tuple[str, str, str], Rule]
 
-    def resized(self, sizes: Mapping[str, Sizes]) -> Accelerator:
+    def resized(self, sizes: Mapping[str, Sizes], components: Mapping[str, str] | None = None) -> Accelerator:
         """The accelerator with other sizes of some memories, by name, and the energies that their tables give for them.
 
-        A memory that has one size takes a number, one that is partitioned takes three. InputError for another memory
-        or form, and for a size that a table does not reach.
+        A memory that has one size takes a number, one that is partitioned takes three. `components` names another
+        component of the same table for some memories, by name: a register that grows becomes a register file.
+        InputError for another memory or form, and for a size that a table does not reach.
         """
         names = [memory.name for memory in self.accelerator.memories]
         for name in sizes:
             if name not in names:
                 raise unknown_name("memory", name, names, self.accelerator.name)
         memories = tuple(
-            self._memory(memory, sizes[memory.name]) if memory.name in sizes else memory
+            self._memory(memory, sizes[memory.name], (components or {}).get(memory.name))
+            if memory.name in sizes
+            else memory
             for memory in self.accelerator.memories
         )
         return replace(self.accelerator, memories=memories)
 
-    def _memory(self, memory: Memory, size: Sizes) -> Memory:
+    def _memory(self, memory: Memory, size: Sizes, component: str | None) -> Memory:
         partitioned = isinstance(size, tuple)
         if partitioned != (memory.partition_bytes is not None):
             wanted = "one size a tensor" if memory.partition_bytes is not None else "one size"
             raise InputError(f"{self.accelerator.name}: memory {memory.name!r} has {wanted}, got {size!r}")
         parts = size if isinstance(size, tuple) else (size, size, size)
         energies = {
-            action: self._energies(memory, action, parts, old)
+            action: self._energies(memory, action, parts, old, component)
             for action, old in (("read", memory.read_pj_per_bit), ("write", memory.write_pj_per_bit))
         }
         return replace(
@@ -66,14 +69,16 @@ class Resizable:
             write_pj_per_bit=energies["write"],
         )
 
-    def _energies(self, memory: Memory, action: str, parts: tuple[float | None, ...], old: PerTensor) -> PerTensor:
+    def _energies(
+        self, memory: Memory, action: str, parts: tuple[float | None, ...], old: PerTensor, component: str | None
+    ) -> PerTensor:
         found = list(old)
         for position, tensor in enumerate(TENSORS):
             rule = self.rules.get((memory.name, tensor, action))
             if rule is not None:
                 where = f"{self.accelerator.name}: memory {memory.name!r}: {tensor}"
                 found[position] = rule.table.pj_per_bit(
-                    rule.component, action, parts[position], self.accelerator.mac_pj, where
+                    component or rule.component, action, parts[position], self.accelerator.mac_pj, where
                 )
         return found[0], found[1], found[2]
 

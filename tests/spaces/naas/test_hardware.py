@@ -3,17 +3,17 @@ import itertools
 import pytest
 
 from coevo.errors import InputError
+from coevo.hardware.accelerators.resizing import Resizable, load_resizable
 from coevo.search.canonical import stream
 from coevo.search.pick import Pick
 from coevo.search.space import Space
 from coevo.spaces.naas.hardware import Resources, Template, build_hardware, check_resources
 from coevo.spaces.naas.hardware.connectivity import ENCODINGS, LOOPS
-from coevo.spaces.naas.hardware.resizing import exponent, points
 
 
 @pytest.fixture(scope="module")
 def template(small_chip):
-    return Template.of(small_chip)
+    return Template.of(Resizable(small_chip, {}), energy_exponent=0.5)
 
 
 def space_of(template: Template, encoding: str = "importance", connectivity: bool = True) -> Space:
@@ -43,7 +43,7 @@ def test_every_design_is_within_the_resources(encoding, connectivity, template):
         chip = template.accelerator(design)
         assert chip.mac_units <= template.resources.mac_units
         assert template.on_chip_bytes(design) == chip.on_chip_bytes <= template.resources.on_chip_bytes
-        assert 1 <= design.network_bytes_per_cycle <= 8
+        assert 0.5 <= design.network_bytes_per_cycle <= 8
         assert all(size % 16 == 0 for size in design.sizes_bytes.values())
         assert all(size % 2 == 0 for _, size in design.axes)
         loops = [loops for loops, _ in design.axes]
@@ -68,30 +68,74 @@ def test_importance_sorts_loops_and_settles_ties_by_their_order():
     assert parallel_loops(pick, "importance", 3) == ("Y", "C", "X")
 
 
-def test_an_axis_of_input_channels_takes_the_channels_of_a_depthwise_convolution(template):
+def test_an_axis_of_output_channels_takes_groups_too(template):
     for design in samples(space_of(template), 50):
-        assert all(loops == (("C", "G") if "C" in loops else loops[:1]) for loops, _ in design.axes)
+        assert all(loops == (("K", "G") if "K" in loops else loops[:1]) for loops, _ in design.axes)
 
 
-def test_energy_follows_the_line_through_the_baselines_own_memories(template, small_chip):
-    known = sorted(set(points(small_chip)))
-    assert known == [(16.0, 0.025), (64.0, 0.05), (4096.0, 0.4)]
-    assert exponent(known) == pytest.approx(0.5, abs=0.01)
+def test_an_exponent_scales_energies_and_leakage(template):
     own = template.own_design()
-    larger = template.accelerator(type(own)(own.axes, {**own.sizes_bytes, "GLB": 4 * 4096}, 8))
-    assert larger.memories[1].read_pj_per_bit[1] == pytest.approx(0.4 * 4**template.energy_exponent)
+    larger = template.accelerator(type(own)(own.axes, {**own.sizes_bytes, "GLB": 4 * 4096}, 8.0))
+    assert larger.memories[1].read_pj_per_bit[1] == pytest.approx(0.4 * 2)
     assert larger.memories[1].leakage_mw == pytest.approx(2.0)
+    parted = template.accelerator(type(own)(own.axes, {**own.sizes_bytes, "PE.inputs": 64}, 8.0))
+    assert parted.memories[2].read_pj_per_bit == pytest.approx((0.05, 0.05, 0.025))
 
 
-def test_memories_of_one_size_take_the_exponent_of_one_bank():
-    assert exponent([(1024.0, 1.0)]) == 0.5
-    assert exponent([(1024.0, 1.0), (2048.0, 0.5)]) == 0.0  # a larger memory is never cheaper
+def test_energies_follow_the_tables_of_the_file():
+    template = Template.of(load_resizable("eyeriss"))
+    own = template.own_design()
+    assert template.accelerator(own, name="eyeriss").memories[2] == template.baseline.memories[2]
+    larger = template.accelerator(type(own)(own.axes, {**own.sizes_bytes, "GLB": 2 * own.sizes_bytes["GLB"]}, None))
+    assert larger.memories[1].read_pj_per_bit[1] > template.baseline.memories[1].read_pj_per_bit[1]
+
+
+def test_a_register_grows_into_a_register_file_and_may_stay_what_it_is():
+    template = Template.of(load_resizable("nvdla_256"))
+    own = template.own_design()
+    register = next(part for part in template.parts if part.key == "register")
+    assert register.own_too and register.component == "register_file" and register.own_bytes == 2
+    grown = template.accelerator(type(own)(own.axes, {**own.sizes_bytes, "register": 64}, None))
+    assert grown.memories[-1].read_pj_per_bit[0] > 10 * template.baseline.memories[-1].read_pj_per_bit[0]
+    sizes = {design.sizes_bytes["register"] for design in samples(space_of(template), 60)}
+    assert 2 in sizes and len(sizes) > 5
+
+
+def test_energies_that_do_not_say_how_they_change_are_refused(small_chip):
+    with pytest.raises(InputError, match=r"energies of GLB are quantities.*energy_exponent"):
+        Template.of(Resizable(small_chip, {}))
+
+
+@pytest.mark.parametrize(
+    "name", ["eyeriss", "nvdla_1024", "nvdla_256", "edge_tpu", "shidiannao", "simba_like", "tpu_like"]
+)
+def test_every_bundled_accelerator_is_a_baseline(name):
+    template = Template.of(load_resizable(name))
+    check_resources(template)
+    for design in samples(space_of(template), 20):
+        chip = template.accelerator(design)
+        assert chip.mac_units <= template.resources.mac_units
+        assert template.on_chip_bytes(design) == chip.on_chip_bytes <= template.resources.on_chip_bytes
 
 
 def test_resources_too_small_for_any_design_are_refused_with_what_is_short(small_chip):
     with pytest.raises(InputError, match=r"nothing fits into 60 bytes.* needs 112 \(GLB 16, PE.weights 32, .*52 more"):
-        check_resources(Template.of(small_chip, Resources(24, 60, 8)))
-    check_resources(Template.of(small_chip, Resources(24, 112, 8)))
+        check_resources(Template.of(Resizable(small_chip, {}), Resources(24, 60, 8), 0.5))
+    check_resources(Template.of(Resizable(small_chip, {}), Resources(24, 112, 8), 0.5))
+
+
+def test_the_rate_of_a_network_without_a_limit_is_that_of_the_memory_above(small_chip):
+    from dataclasses import replace
+
+    memories = list(small_chip.memories)
+    free = replace(memories[1].network, bytes_per_cycle=None)
+    memories[1] = replace(memories[1], network=free, read_bytes_per_cycle=14.0, write_bytes_per_cycle=7.0)
+    template = Template.of(Resizable(replace(small_chip, memories=tuple(memories)), {}), energy_exponent=0.5)
+    assert template.resources.network_bytes_per_cycle == 14.0
+    own = template.own_design()
+    half = template.accelerator(replace(own, network_bytes_per_cycle=7.0)).memories[1]
+    assert (half.read_bytes_per_cycle, half.write_bytes_per_cycle) == (7.0, 3.5)
+    assert template.accelerator(own).memories[1] == replace(memories[1], network=half.network)
 
 
 def test_a_baseline_without_an_array_is_refused(small_chip):
@@ -101,4 +145,4 @@ def test_a_baseline_without_an_array_is_refused(small_chip):
 
     flat = replace(small_chip, memories=tuple(replace(memory, network=Network()) for memory in small_chip.memories))
     with pytest.raises(InputError, match="no array"):
-        Template.of(flat)
+        Template.of(Resizable(flat, {}), energy_exponent=0.5)

@@ -49,6 +49,11 @@ def _text(x: float, y: float, words: str, look: str = "text", more: str = "") ->
     return f'<text x="{x:g}" y="{y:g}" {_LOOK[look]} {more}>{escape(words)}</text>'
 
 
+def _rate(memory: Memory) -> str:
+    rates = [rate for rate in (memory.network.bytes_per_cycle, memory.read_bytes_per_cycle) if rate is not None]
+    return f"; {min(rates):.4g} B a cycle" if rates else ""
+
+
 def _size(memory: Memory) -> str:
     if memory.partition_bytes:
         return ", ".join(
@@ -64,8 +69,8 @@ def _chip(body: list[str], chip: Accelerator, y: int) -> int:
     for level, memory in enumerate(chip.memories):
         count = chip.instances(level)
         title = memory.name + (f" x {count}" if count > 1 else "")
-        body.append(f'<rect x="16" y="{y}" width="330" height="36" rx="4" {_LOOK["memory"]}/>')
-        body.append(_text(26, y + 15, f"{title}: {_size(memory)}"))
+        body.append(f'<rect x="16" y="{y}" width="420" height="36" rx="4" {_LOOK["memory"]}/>')
+        body.append(_text(26, y + 15, f"{title}: {_size(memory)}{_rate(memory)}"))
         kept = "all tensors" if len(memory.keeps) == len(TENSORS) else ", ".join(memory.keeps) or "nothing"
         body.append(
             _text(26, y + 29, f"keeps {kept}" + ("; double buffered" if memory.double_buffered else ""), "small")
@@ -89,7 +94,8 @@ def _chip(body: list[str], chip: Accelerator, y: int) -> int:
         for number, axis in enumerate(axes):
             loops = "/".join(axis.dimensions)
             cut = f", {MOST_CELLS} drawn" if axis.size > MOST_CELLS else ""
-            what = _TOGETHER[axis.dimensions[0]] if len(axis.dimensions) == 1 else "several loops may share it"
+            several = set(axis.dimensions) - {"G"}  # groups go along with K
+            what = _TOGETHER[axis.dimensions[0]] if len(several) == 1 else "several loops may share it"
             body.append(_text(left, top + 10 + 28 * number, f"{axis.name}: {axis.size} along {loops}{cut}"))
             body.append(_text(left, top + 23 + 28 * number, what, "small"))
         y = top + max(CELL * down, 28 * len(axes)) + 8

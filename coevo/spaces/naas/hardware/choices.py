@@ -6,23 +6,23 @@ from coevo.errors import InputError
 from coevo.search.pick import Pick
 from coevo.spaces.naas.hardware.connectivity import loops_along, parallel_loops
 from coevo.spaces.naas.hardware.design import HardwareDesign
+from coevo.spaces.naas.hardware.parts import SIZE_STEP_BYTES, Part
 from coevo.spaces.naas.hardware.template import Template
 
-SIZE_STEP_BYTES = 16  # NAAS, section 3.1
-AXIS_STEP = 2
+AXIS_STEP = 2  # NAAS, section 3.1
 
 
 def check_resources(template: Template) -> None:
     """InputError where not even the smallest design fits: which memories it needs, and how many bytes are short."""
     limits = template.resources
     children = min(AXIS_STEP, template.largest_array)
-    needs = {key: template.instances(level, children) * SIZE_STEP_BYTES for key, level, _ in template.parts}
+    needs = {part.key: template.instances(part.level, children) * least_bytes(part) for part in template.parts}
     short = sum(needs.values()) - limits.on_chip_bytes
     if short > 0:
         parts = ", ".join(f"{key} {size}" for key, size in needs.items())
         raise InputError(
-            f"nothing fits into {limits.on_chip_bytes} bytes on the chip: an array of {children} with "
-            f"{SIZE_STEP_BYTES} bytes of each memory needs {sum(needs.values())} ({parts}), {short} more"
+            f"nothing fits into {limits.on_chip_bytes} bytes on the chip: an array of {children} with the smallest "
+            f"memories needs {sum(needs.values())} ({parts}), {short} more"
         )
 
 
@@ -46,27 +46,41 @@ def build_hardware(pick: Pick, template: Template, encoding: str, connectivity: 
         axes.append((loops, size))
         most //= size
     sizes = _sizes(pick, template, HardwareDesign(tuple(axes), {}).children)
-    rate = None
+    rate: float | None = None
     if template.resources.network_bytes_per_cycle is not None:
-        rate = pick.integer("network_bytes_per_cycle", 1, template.resources.network_bytes_per_cycle)
+        # Sixteenths of what there is at most: a baseline's own rate need not be whole.
+        rate = pick.integer("network_sixteenths", 1, 16) * template.resources.network_bytes_per_cycle / 16
     return HardwareDesign(tuple(axes), sizes, rate)
 
 
 def _sizes(pick: Pick, template: Template, children: int) -> dict[str, int]:
-    """Bytes of every part. Parts are asked from the innermost out; each may take what is left but one step for each
-    part still to come."""
+    """Bytes of every part. Parts are asked from the innermost out; each may take what the parts still to come leave."""
     left = template.resources.on_chip_bytes
-    order = sorted(template.parts, key=lambda part: -part[1])
-    need = [template.instances(level, children) * SIZE_STEP_BYTES for _, level, _ in order]
-    if sum(need) > left:
-        pick.reject(
-            f"{children} children with {SIZE_STEP_BYTES} bytes of each memory are over {left} bytes",
-            float(sum(need) - left),
-        )
+    order = sorted(template.parts, key=lambda part: -part.level)
+    least = [template.instances(part.level, children) * least_bytes(part) for part in order]
+    if sum(least) > left:
+        pick.reject(f"{children} children with the smallest memories are over {left} bytes", float(sum(least) - left))
     sizes = {}
-    for place, (key, level, _) in enumerate(order):
-        instances = template.instances(level, children)
-        room = (left - sum(need[place + 1 :])) // instances // SIZE_STEP_BYTES * SIZE_STEP_BYTES
-        sizes[key] = pick.integer(f"{key}_bytes", SIZE_STEP_BYTES, room, SIZE_STEP_BYTES)
-        left -= instances * sizes[key]
-    return {key: sizes[key] for key, _, _ in template.parts}
+    for place, part in enumerate(order):
+        instances = template.instances(part.level, children)
+        room = (left - sum(least[place + 1 :])) // instances
+        sizes[part.key] = _size(pick, part, room)
+        left -= instances * sizes[part.key]
+    return {part.key: sizes[part.key] for part in template.parts}
+
+
+def _size(pick: Pick, part: Part, room: int) -> int:
+    """A size of at most `room` bytes."""
+    low, high = part.sizes
+    high = min(high, room // SIZE_STEP_BYTES * SIZE_STEP_BYTES)
+    own = part.own_too and part.own_bytes <= room
+    if high < low:
+        return part.own_bytes
+    if own and pick.one(f"{part.key}_own", (True, False)):
+        return part.own_bytes
+    return pick.integer(f"{part.key}_bytes", low, high, SIZE_STEP_BYTES)
+
+
+def least_bytes(part: Part) -> int:
+    """The smallest size of a part."""
+    return min(part.own_bytes, part.sizes[0]) if part.own_too else part.sizes[0]

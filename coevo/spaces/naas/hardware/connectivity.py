@@ -2,7 +2,8 @@
 and coevo's own order (NAAS, DAC 2021, section 3.1 and figure 9).
 
 The connections between neighbours follow from it: along C partial sums are added on the way, along K inputs are
-broadcast, and so on. NAAS counts the channels of a depthwise convolution as C, so an axis of C takes G too.
+broadcast, and so on. Groups, and so the channels of a depthwise convolution, go along with K, as in the bundled
+baselines: what adds sums up along C cannot keep groups apart.
 """
 
 from __future__ import annotations
@@ -32,4 +33,4 @@ def parallel_loops(pick: Pick, encoding: str, axes: int) -> tuple[str, ...]:
 
 def loops_along(loop: str) -> tuple[str, ...]:
     """What an axis of `loop` carries."""
-    return ("C", "G") if loop == "C" else (loop,)
+    return ("K", "G") if loop == "K" else (loop,)

@@ -10,12 +10,12 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class HardwareDesign:
     """`axes`: the array's (loops, size), the outermost first; `sizes_bytes`: of one instance of each on-chip memory,
-    by `memory` or, where it is partitioned, by `memory.tensor`; `network_bytes_per_cycle`: of the network that feeds
-    the array, None where it has no limit."""
+    by `memory` or, where it is partitioned, by `memory.tensor`; `network_bytes_per_cycle`: into the array, of its
+    network or the memory above it; None where neither has a limit."""
 
     axes: tuple[tuple[tuple[str, ...], int], ...]
     sizes_bytes: Mapping[str, int]
-    network_bytes_per_cycle: int | None = None
+    network_bytes_per_cycle: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {

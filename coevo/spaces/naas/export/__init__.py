@@ -1,0 +1,1 @@
+"""Taking a chip and its mappings home, and reading them back."""

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 PAGE = Path(__file__).parents[1] / "docs" / "naas.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, flags=re.S)
-SMALLER = {"run.runner": "inline", "search.trials": "3"}
+SMALLER = {"run.runner": "inline", "run.workers": "1", "search.trials": "3"}
 
 
 def test_every_block_runs_in_order(tmp_path, monkeypatch, capsys):

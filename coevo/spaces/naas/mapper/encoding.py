@@ -1,5 +1,5 @@
 """Mappings as vectors in the unit cube: NAAS's importance encoding (Lin et al. 2021, section 3.2) and, as its control,
-an encoding by index.
+an encoding by index. Plainly; `kernels/mapping_cost/decode.py` is the fast path and is held to it.
 
 A vector has, for each memory but the innermost, an order of the eight loops and eight tiling ratios, and for each axis
 an order of the loops that may run along it. (At the innermost memory the order costs nothing: MAC units hold nothing.)
@@ -17,20 +17,20 @@ too large, the longest is halved (rounded up), until it fits. So every vector is
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coevo.errors import ConfigError
-from coevo.kernels.jit import compiled
 from coevo.kernels.mapping_cost import MappingArrays, Tables
-from coevo.kernels.mapping_cost.tables import RELEVANT
+from coevo.kernels.mapping_cost.footprint import footprint
+from coevo.kernels.mapping_cost.tables import LOOPS, RELEVANT, TENSORS
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
+Bounds = list[int]
 
-LOOPS = 8
 ORDERS = math.factorial(LOOPS)
 ENCODINGS = ("importance", "index")
 
@@ -43,26 +43,34 @@ def gene_count(tables: Tables, encoding: str) -> int:
     return (tables.levels - 1) * (order + LOOPS) + tables.axes * order
 
 
+def live_genes(tables: Tables, encoding: str) -> Whole:
+    """The genes on which the mapping depends: loops of size 1 have neither tiles nor a place in an order, and along an
+    axis only those count that may run there. What a search does to the others is lost."""
+    gene_count(tables, encoding)
+    long = tables.sizes > 1
+    ordered = np.tile(long & (long.sum() > 1), (tables.levels - 1, 1))
+    along = np.reshape(tables.axis_allowed, (-1, LOOPS)) & long & (tables.axis_size > 1)[:, None]
+    along &= along.sum(axis=1, keepdims=True) > 1
+    if encoding == "index":
+        ordered, along = np.logical_or.reduce(ordered, axis=1), np.logical_or.reduce(along, axis=1)
+    ratios = np.tile(long, tables.levels - 1)
+    return np.flatnonzero(np.concatenate([ordered.ravel(), ratios, along.ravel()]))
+
+
 def decode(tables: Tables, genes: Floats, encoding: str = "importance") -> MappingArrays:
     """[B, gene_count] in [0, 1] -> mappings; all of them fit if the smallest tiles do."""
     batch, levels, axes = len(genes), tables.levels, tables.axes
     order = LOOPS if encoding == "importance" else 1
     split = (levels - 1) * order
     ratios_end = split + (levels - 1) * LOOPS
-    level_orders = genes[:, :split].reshape(batch, levels - 1, order)
-    ratios = genes[:, split:ratios_end].reshape(batch, levels - 1, LOOPS)
-    axis_orders = genes[:, ratios_end:].reshape(batch, axes, order)
     rank = np.zeros((batch, levels, LOOPS), dtype=np.int64)
-    rank[:, : levels - 1] = _ranks(level_orders, encoding)
+    rank[:, : levels - 1] = _ranks(genes[:, :split].reshape(batch, levels - 1, order), encoding)
     rank[:, levels - 1] = np.arange(LOOPS - 1, -1, -1)
-    priority = LOOPS - 1 - _ranks(axis_orders, encoding)  # 0: the loop that takes children first
-    temporal = np.empty((batch, levels, LOOPS), dtype=np.int64)
-    spatial = np.ones((batch, axes, LOOPS), dtype=np.int64)
-    _tiles(
-        tables.sizes, tables.window, tables.step, tables.fetch_holes, tables.keeps, tables.bits, tables.capacity_bits,
-        tables.axis_level, tables.axis_size, tables.axis_allowed, RELEVANT,
-        np.ascontiguousarray(ratios), np.ascontiguousarray(priority), temporal, spatial,
-    )  # fmt: skip
+    ratios = genes[:, split:ratios_end].reshape(batch, levels - 1, LOOPS)
+    first = np.argsort(-_ranks(genes[:, ratios_end:].reshape(batch, axes, order), encoding), axis=-1)
+    tiled = [_Tiling(tables, ratios[row], first[row]) for row in range(batch)]
+    temporal = np.array([one.temporal for one in tiled], dtype=np.int64).reshape(batch, levels, LOOPS)
+    spatial = np.array([one.spatial for one in tiled], dtype=np.int64).reshape(batch, axes, LOOPS)
     return MappingArrays(temporal, rank, spatial)
 
 
@@ -91,153 +99,90 @@ def _order_of(index: Whole) -> Whole:
     return orders
 
 
-@compiled
-def _rows(outputs: int, taps: int, a: int, b: int, stride: int, dilation: int, holes: bool) -> int:
-    if holes:
-        return (outputs - 1) * stride + (taps - 1) * dilation + 1
-    return outputs * taps - max(outputs - b, 0) * max(taps - a, 0)
+class _Tiling:
+    """One mapping: `temporal` [L][8] from its ratios [L-1, 8], `spatial` [A][8] from the loops along each axis [A, 8],
+    first come first."""
 
+    def __init__(self, tables: Tables, ratios: Floats, first: Whole) -> None:
+        self.tables, self.first = tables, first
+        self.temporal = [[1] * LOOPS for _ in range(tables.levels)]
+        self.spatial = [[1] * LOOPS for _ in range(tables.axes)]
+        self._divide(ratios)
+        self._shrink()
 
-@compiled
-def tile_words(tile: Any, words: Any, window: Any, step: Any, holes: bool) -> None:
-    """Words of the three tensors in `tile` [8]."""
-    rows = _rows(tile[4], tile[6], window[0, 0], window[0, 1], step[0, 0], step[0, 1], holes)
-    columns = _rows(tile[5], tile[7], window[1, 0], window[1, 1], step[1, 0], step[1, 1], holes)
-    words[0] = tile[1] * tile[2] * tile[3] * tile[6] * tile[7]
-    words[1] = tile[0] * tile[1] * tile[3] * rows * columns
-    words[2] = tile[0] * tile[1] * tile[2] * tile[4] * tile[5]
-
-
-@compiled
-def _tiles(
-    sizes: Any, window: Any, step: Any, holes: bool, keeps: Any, bits: Any, capacity: Any,
-    axis_level: Any, axis_size: Any, axis_allowed: Any, relevant: Any,
-    ratios: Any, priority: Any, temporal: Any, spatial: Any,
-) -> None:  # fmt: skip
-    batch, levels, axes = temporal.shape[0], temporal.shape[1], spatial.shape[1]
-    words = np.empty(3, dtype=np.int64)
-    rest = np.empty(8, dtype=np.int64)
-    tile = np.empty(8, dtype=np.int64)
-    over = np.empty(3, dtype=np.bool_)
-    for row in range(batch):
-        for loop in range(8):
-            rest[loop] = sizes[loop]  # what one instance of the memory sees
-        for level in range(levels - 1):
-            for loop in range(8):
-                bound = rest[loop]
-                tile[loop] = min(max(round(ratios[row, level, loop] * bound), 1), bound)
-            # The tile is what all children of this memory see together: the axes below it take their part first.
-            for loop in range(8):
-                rest[loop] = -(-rest[loop] // tile[loop])
-                temporal[row, level, loop] = rest[loop]
-                rest[loop] = tile[loop]
-            _share(level, row, axes, axis_level, axis_size, axis_allowed, priority, rest, spatial)
-            for loop in range(8):
-                tile[loop] = rest[loop]
-            while True:  # repair: what one instance of the next memory sees must fit
-                if not _too_large(level + 1, tile, words, over, window, step, holes, keeps, bits, capacity):
-                    break
-                longest = _longest(tile, over, relevant)
-                if longest < 0:
+    def _divide(self, ratios: Floats) -> None:
+        rest = [int(size) for size in self.tables.sizes]  # what one instance of the memory sees
+        for level, shares in enumerate(ratios):
+            # What all children of this memory see together: the axes below it take their part first.
+            wanted = [min(max(round(float(part) * bound), 1), bound) for part, bound in zip(shares, rest, strict=True)]
+            self.temporal[level] = [-(-bound // part) for bound, part in zip(rest, wanted, strict=True)]
+            rest = self._share(level, wanted)
+            tile = list(rest)
+            while blamed := self._too_large(level + 1, tile):  # what one instance of the next memory sees must fit
+                longest = _longest(tile, blamed)
+                if longest is None:
                     break  # the smallest tile does not fit
                 tile[longest] = (tile[longest] + 1) // 2
-            for loop in range(8):
+            for loop in range(LOOPS):
                 if tile[loop] < rest[loop]:  # what was shrunk is left to the loops at this memory
-                    temporal[row, level, loop] *= -(-rest[loop] // tile[loop])
-                    rest[loop] = tile[loop]
-        _share(levels - 1, row, axes, axis_level, axis_size, axis_allowed, priority, rest, spatial)
-        for loop in range(8):
-            temporal[row, levels - 1, loop] = rest[loop]
-            tile[loop] = 1
-        # Quotients rounded up make a tile larger than it was meant to be: shrink once more, from the innermost memory
-        # outwards, and leave the difference to the outermost.
-        for level in range(levels - 1, 0, -1):
-            for loop in range(8):
-                tile[loop] *= temporal[row, level, loop]
-                for axis in range(axes):
-                    if axis_level[axis] == level:
-                        tile[loop] *= spatial[row, axis, loop]
-            while _too_large(level, tile, words, over, window, step, holes, keeps, bits, capacity):
-                longest = _longest(temporal[row, level], over, relevant)
-                if longest >= 0:
-                    old = temporal[row, level, longest]
-                    temporal[row, level, longest] = (old + 1) // 2
-                    tile[longest] = tile[longest] // old * temporal[row, level, longest]
-                    continue
-                for axis in range(axes):
-                    if axis_level[axis] == level and longest < 0:
-                        longest = _longest(spatial[row, axis], over, relevant)
-                        if longest >= 0:
-                            old = spatial[row, axis, longest]
-                            spatial[row, axis, longest] = (old + 1) // 2
-                            tile[longest] = tile[longest] // old * spatial[row, axis, longest]
-                if longest >= 0:
-                    continue
-                # Nothing is left at this memory: start over with the smallest tile, which fits.
-                for loop in range(8):
-                    tile[loop] = 1
-                    for inner in range(level, levels):
-                        temporal[row, inner, loop] = 1
-                    for axis in range(axes):
-                        if axis_level[axis] >= level:
-                            spatial[row, axis, loop] = 1
-                break
-        for loop in range(8):
-            for axis in range(axes):
-                if axis_level[axis] == 0:
-                    tile[loop] *= spatial[row, axis, loop]
-            temporal[row, 0, loop] = -(-sizes[loop] // tile[loop])
+                    self.temporal[level][loop] *= -(-rest[loop] // tile[loop])
+            rest = tile
+        self.temporal[-1] = self._share(self.tables.levels - 1, rest)
 
-
-@compiled
-def _too_large(
-    level: int, tile: Any, words: Any, over: Any, window: Any, step: Any, holes: bool, keeps: Any, bits: Any,
-    capacity: Any,
-) -> bool:  # fmt: skip
-    """Whether `tile` exceeds memory `level`; `over` [3] becomes which tensors are to blame."""
-    tile_words(tile, words, window, step, holes)
-    total = 0.0
-    found = False
-    for tensor in range(3):
-        held = words[tensor] * bits[level, tensor] if keeps[level, tensor] else 0.0
-        total += held
-        over[tensor] = held > capacity[level, tensor]
-        found |= over[tensor]
-    if total > capacity[level, 3]:
-        found = True
-        for tensor in range(3):
-            over[tensor] |= keeps[level, tensor]
-    return found
-
-
-@compiled
-def _longest(bounds: Any, over: Any, relevant: Any) -> int:
-    """The longest loop above 1 that indexes a tensor to blame; -1 where there is none."""
-    longest = -1
-    for loop in range(8):
-        counts = False
-        for tensor in range(3):
-            counts |= over[tensor] and relevant[tensor, loop]
-        if counts and bounds[loop] > 1 and (longest < 0 or bounds[loop] > bounds[longest]):
-            longest = loop
-    return longest
-
-
-@compiled
-def _share(
-    level: int, row: int, axes: int, axis_level: Any, axis_size: Any, axis_allowed: Any, priority: Any, rest: Any,
-    spatial: Any,
-) -> None:  # fmt: skip
-    """Hand the children along the axes below `level` to the loops; `rest` becomes what one child sees."""
-    for axis in range(axes):
-        if axis_level[axis] != level:
-            continue
-        free = axis_size[axis]
-        for place in range(8):
-            for loop in range(8):
-                if priority[row, axis, loop] == place and axis_allowed[axis, loop] and rest[loop] > 1 and free > 1:
+    def _share(self, level: int, bounds: Bounds) -> Bounds:
+        """Hands the children along the axes below a memory to the loops; what one child sees."""
+        rest = list(bounds)
+        for axis in np.flatnonzero(self.tables.axis_level == level):
+            free = int(self.tables.axis_size[axis])
+            for loop in self.first[axis]:
+                if self.tables.axis_allowed[axis, loop] and rest[loop] > 1 and free > 1:
                     steps = -(-rest[loop] // free)
                     taken = -(-rest[loop] // steps)  # no more children than that number of steps needs
-                    spatial[row, axis, loop] = taken
+                    self.spatial[axis][loop] = taken
                     rest[loop] = -(-rest[loop] // taken)
                     free //= taken
+        return rest
+
+    def _shrink(self) -> None:
+        """Quotients rounded up make a tile larger than it was meant to be: shrink once more, from the innermost memory
+        outwards, and leave the difference to the outermost."""
+        tables = self.tables
+        tile = [1] * LOOPS
+        for level in range(tables.levels - 1, 0, -1):
+            axes = [self.spatial[axis] for axis in np.flatnonzero(tables.axis_level == level)]
+            groups = [self.temporal[level], *axes]
+            inner = tile
+            tile = _product([inner, *groups])
+            while blamed := self._too_large(level, tile):
+                found = [(group, loop) for group in groups if (loop := _longest(group, blamed)) is not None]
+                if not found:  # nothing is left at this memory: start over with the smallest tile, which fits
+                    self.temporal[level:] = [[1] * LOOPS for _ in range(level, tables.levels)]
+                    for axis in np.flatnonzero(tables.axis_level >= level):
+                        self.spatial[axis] = [1] * LOOPS
+                    tile = [1] * LOOPS
+                    break
+                group, loop = found[0]
+                group[loop] = (group[loop] + 1) // 2
+                tile = _product([inner, *groups])
+        tile = _product([tile, *(self.spatial[axis] for axis in np.flatnonzero(tables.axis_level == 0))])
+        self.temporal[0] = [-(-int(size) // part) for size, part in zip(tables.sizes, tile, strict=True)]
+
+    def _too_large(self, level: int, tile: Bounds) -> list[int]:
+        """The loops that index a tensor which is to blame for `tile` not fitting memory `level`; none where it fits."""
+        tables = self.tables
+        words = np.array([footprint(tables, tensor, np.array(tile)) for tensor in range(TENSORS)])
+        held = words * tables.bits[level] * tables.keeps[level]
+        blame = held > tables.capacity_bits[level, :TENSORS]
+        if held.sum() > tables.capacity_bits[level, TENSORS]:
+            blame |= tables.keeps[level]
+        return [int(loop) for loop in np.flatnonzero(RELEVANT[blame].any(axis=0))]
+
+
+def _product(groups: Sequence[Bounds]) -> Bounds:
+    return [math.prod(bounds) for bounds in zip(*groups, strict=True)]
+
+
+def _longest(bounds: Bounds, loops: Sequence[int]) -> int | None:
+    """Of `loops` the first of those with the largest bound above 1."""
+    longest = max(loops, key=lambda loop: bounds[loop])
+    return longest if bounds[longest] > 1 else None

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from coevo.errors import ConfigError
 from coevo.kernels.mapping_cost import MappingArrays, Tables
-from coevo.spaces.naas.mapper.encoding import decode, gene_count
-from coevo.spaces.naas.mapper.goals import judge
+from coevo.kernels.mapping_cost.evolve import Room
+from coevo.spaces.naas.mapper.encoding import gene_count, live_genes
+from coevo.spaces.naas.mapper.goals import nothing_fits
 
 Floats = NDArray[np.float64]
 
@@ -61,37 +62,24 @@ def evolve(
     settings = settings or Settings()
     if evaluations < 1:
         raise ConfigError(f"evaluations must be at least 1, got {evaluations}")
-    genes = gene_count(tables, encoding)
-    mean = np.full(genes, 0.5)
-    covariance = np.eye(genes) * settings.spread**2
-    best: MappingArrays | None = None
-    value, history, used = np.inf, [], 0
+    live, by_index = live_genes(tables, encoding), encoding == "index"
+    room = Room(tables)
+    mean, covariance = np.full(len(live), 0.5), np.eye(len(live)) * settings.spread**2
+    # What a loop of size 1 is given means nothing: those genes stay where they are, and are no part of the evolution.
+    points = np.full((gene_count(tables, encoding), min(settings.population, evaluations)), 0.5)
+    best, value, history, used = points[:, :1], np.inf, [], 0
     while used < evaluations:
         size = min(settings.population, evaluations - used)
-        factor = np.linalg.cholesky(covariance + 1e-10 * np.eye(genes))
-        drawn = mean + generator.standard_normal((size, genes)) @ factor.T
-        drawn = _reflected(drawn)
-        mappings = decode(tables, drawn, encoding)
-        judged = judge(tables, mappings, goal)
+        normals = generator.standard_normal((len(live), size))
+        drawn = np.ascontiguousarray(points[:, :size])
+        values = room.generation(
+            mean, covariance, normals, live, min(settings.parents, size), settings.learning, goal, by_index, drawn
+        )
         used += size
-        ranking = np.argsort(np.where(judged.overflow > 0.0, np.inf, judged.value), kind="stable")
-        first = int(ranking[0])
-        if judged.overflow[first] == 0.0 and judged.value[first] < value:
-            value = float(judged.value[first])
-            best = MappingArrays(
-                mappings.temporal[[first]].copy(), mappings.rank[[first]].copy(), mappings.spatial[[first]].copy()
-            )
+        first = int(values.argmin())
+        if values[first] < value:
+            value, best = float(values[first]), drawn[:, [first]]
         history.append(value)
-        parents = drawn[ranking[: min(settings.parents, size)]]
-        steps = parents - mean
-        covariance = (1.0 - settings.learning) * covariance + settings.learning * (steps.T @ steps) / len(parents)
-        mean = parents.mean(axis=0)
-    if best is None:
-        raise AssertionError("a vector decoded to a mapping that does not fit")
-    return Evolved(best, value, np.array(history), used)
-
-
-def _reflected(points: Floats) -> Floats:
-    """Into the unit cube: what leaves it on one side comes back from there."""
-    folded: Floats = 1.0 - np.abs(np.mod(points, 2.0) - 1.0)
-    return folded
+    if value == np.inf:
+        raise nothing_fits(evaluations)
+    return Evolved(room.decode(best, by_index), value, np.array(history), used)

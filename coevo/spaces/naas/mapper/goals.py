@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coevo.errors import ConfigError
-from coevo.kernels.mapping_cost import MappingArrays, Tables, axis_excess, cost, count, excess_bits, uncovered
+from coevo.errors import ConfigError, InputError
+from coevo.kernels.mapping_cost import MappingArrays, Tables
+from coevo.kernels.mapping_cost.cpu import evaluate
 
 GOALS = ("edp", "energy", "cycles")
 Floats = NDArray[np.float64]
@@ -16,8 +17,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Judged:
-    """[B] each: energy in pJ, cycles, what is minimised (pJ x cycles, pJ or cycles), and by how much the tiles exceed
-    the memories, relative to their sizes, summed; 0 for a mapping that fits."""
+    """[B] each: energy in pJ, cycles, what is minimised (pJ x cycles, pJ or cycles), and how far the mapping is from
+    fitting: bits, children and iterations too many or too few, summed; 0 for a mapping that fits."""
 
     energy_pj: Floats
     cycles: Floats
@@ -38,10 +39,13 @@ def goal_value(goal: str, energy_pj: Floats, cycles: Floats) -> Floats:
 
 def judge(tables: Tables, mappings: MappingArrays, goal: str) -> Judged:
     """Costs of mappings, whether they fit or not."""
-    counts = count(tables, mappings)
-    costs = cost(tables, counts)
-    over = excess_bits(tables, counts) / np.where(np.isinf(tables.capacity_bits), 1.0, tables.capacity_bits)
-    broken = axis_excess(tables, mappings).sum(axis=1) + uncovered(tables, mappings).sum(axis=1)
-    return Judged(
-        costs.energy_pj, costs.cycles, goal_value(goal, costs.energy_pj, costs.cycles), over.sum(axis=(1, 2)) + broken
+    costs = evaluate(tables, mappings)
+    return Judged(costs.energy_pj, costs.cycles, goal_value(goal, costs.energy_pj, costs.cycles), costs.excess)
+
+
+def nothing_fits(evaluations: int) -> InputError:
+    """Every vector fits the memories below the outermost, which may be too small for a layer and its padding."""
+    return InputError(
+        f"none of {evaluations} mappings fits the outermost memory: it has room for the layer, but not for what tiles "
+        "that do not divide it add; give it no size, or a larger one, or allow more evaluations"
     )

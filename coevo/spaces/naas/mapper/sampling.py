@@ -5,25 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from coevo.kernels.mapping_cost import MappingArrays, Tables
-from coevo.spaces.naas.mapper.encoding import decode, gene_count
-from coevo.spaces.naas.mapper.goals import judge
+from coevo.kernels.mapping_cost.evolve import Room
+from coevo.spaces.naas.mapper.encoding import gene_count, live_genes
+from coevo.spaces.naas.mapper.goals import nothing_fits
 
 BATCH = 256
 
 
 def best_of(tables: Tables, generator: np.random.Generator, evaluations: int, goal: str) -> MappingArrays:
-    """The best of `evaluations` mappings, as a batch of one; all of them fit."""
-    best: MappingArrays | None = None
-    value = np.inf
-    genes = gene_count(tables, "importance")
+    """The best of `evaluations` mappings, as a batch of one."""
+    room = Room(tables)
+    live = live_genes(tables, "importance")
+    points = np.full((gene_count(tables, "importance"), BATCH), 0.5)
+    best, value = points[:, :1], np.inf
     for start in range(0, evaluations, BATCH):
-        mappings = decode(tables, generator.random((min(BATCH, evaluations - start), genes)))
-        judged = judge(tables, mappings, goal)
-        values = np.where(judged.overflow > 0.0, np.inf, judged.value)
+        size = min(BATCH, evaluations - start)
+        drawn = np.ascontiguousarray(points[:, :size])
+        drawn[live] = generator.random((len(live), size))
+        values = room.values(drawn, goal)
         first = int(np.argmin(values))
         if values[first] < value:
-            value = float(values[first])
-            best = MappingArrays(mappings.temporal[[first]], mappings.rank[[first]], mappings.spatial[[first]])
-    if best is None:
-        raise AssertionError("a vector decoded to a mapping that does not fit")
-    return best
+            value, best = float(values[first]), drawn[:, [first]]
+    if value == np.inf:
+        raise nothing_fits(evaluations)
+    return room.decode(best)

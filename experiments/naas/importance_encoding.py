@@ -1,6 +1,6 @@
 """Is importance encoding worth it (NAAS, figure 9)? Ten seeds, equal budgets.
 
-python experiments/naas/encodings.py --out experiments/results/naas_encodings.json
+python experiments/naas/importance_encoding.py --out experiments/results/naas_importance_encoding.json
 
 importance   loops along the array, and orders of a mapping's loops, by real importances: NAAS's
 index        both by their number in a list of all: what NAAS compares with
@@ -35,7 +35,7 @@ def main() -> int:
     options = parser(__doc__, TRIALS, SEEDS)
     options.add_argument("--evaluations", type=int, default=1000, help="mappings judged for each layer")
     arguments = options.parse_args()
-    result = _bench.Result("naas_encodings", packages=PACKAGES)
+    result = _bench.Result("naas_importance_encoding", packages=PACKAGES)
     result.settings = {
         "baseline": BASELINE,
         "network": NETWORK,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import _bench
@@ -30,13 +32,38 @@ def over_seeds(one_seed: Callable[..., dict[str, Any]], arguments: argparse.Name
 
 
 def over_cases(
-    one_case: Callable[..., dict[str, Any]], arguments: argparse.Namespace, cases: Sequence[tuple[Any, ...]]
+    one_case: Callable[..., dict[str, Any]],
+    arguments: argparse.Namespace,
+    cases: Sequence[tuple[Any, ...]],
+    keep: Path | None = None,
 ) -> list[Any]:
-    """[one_case(*case), ...], several at once in processes of their own."""
-    if arguments.processes == 1:
-        return [one_case(*case) for case in cases]
-    with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
-        return [task.result() for task in [pool.submit(one_case, *case) for case in cases]]
+    """[one_case(*case), ...], several at once in processes of their own.
+
+    With `keep` every result is appended to that file as it comes, a line of JSON each, and a case that stands there is
+    not run again: a long experiment goes on where it was stopped.
+    """
+    known = {}
+    if keep is not None and keep.is_file():
+        known = {json.dumps(row["case"]): row["result"] for row in map(json.loads, keep.read_text().splitlines())}
+    names = [json.dumps(case) for case in cases]
+    missing = [(name, case) for name, case in zip(names, cases, strict=True) if name not in known]
+    for name, result in _run(one_case, arguments.processes, missing):
+        known[name] = result
+        if keep is not None:
+            with keep.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"case": json.loads(name), "result": result}) + "\n")
+    return [known[name] for name in names]
+
+
+def _run(
+    one_case: Callable[..., dict[str, Any]], processes: int, cases: Sequence[tuple[str, tuple[Any, ...]]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    if processes == 1:
+        yield from ((name, one_case(*case)) for name, case in cases)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        under_way = {pool.submit(one_case, *case): name for name, case in cases}
+        yield from ((under_way[done], done.result()) for done in as_completed(under_way))
 
 
 def interval(values: Sequence[float]) -> dict[str, float | None]:

@@ -27,13 +27,13 @@ ARMS: dict[str, tuple[dict[str, Any], str]] = {
     "order": ({"encoding": "order"}, "nsga2"),
     "random": ({}, "random"),
 }
-TRIALS, SEEDS = 300, 10
+TRIALS, SEEDS = 150, 10
 BASELINE, NETWORK = "nvdla_256", "mobilenet_v2"
 
 
 def main() -> int:
     options = parser(__doc__, TRIALS, SEEDS)
-    options.add_argument("--evaluations", type=int, default=1000, help="mappings judged for each layer")
+    options.add_argument("--evaluations", type=int, default=500, help="mappings judged for each layer")
     arguments = options.parse_args()
     result = _bench.Result("naas_importance_encoding", packages=PACKAGES)
     result.settings = {

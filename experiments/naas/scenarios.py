@@ -16,6 +16,7 @@ another measurement and no reproduction: see README.md there.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from _arms import PACKAGES, baseline, judged, ratios, search, shape
@@ -36,12 +37,13 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], float, float]] = {
     "shidiannao": (SMALL, 4.4, 4.9),
 }
 ARMS = {"full": ({}, "nsga2"), "sizing": ({"connectivity": False}, "nsga2"), "random": ({}, "random")}
-TRIALS, SEEDS = 300, 5
+TRIALS, SEEDS = 120, 5
 
 
 def main() -> int:
     options = parser(__doc__, TRIALS, SEEDS)
-    options.add_argument("--evaluations", type=int, default=2000, help="mappings judged for each layer")
+    options.add_argument("--evaluations", type=int, default=500, help="mappings judged for each layer")
+    options.add_argument("--keep", type=Path, metavar="FILE", help="results as they come, and those of an earlier run")
     options.add_argument("--scenarios", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
     arguments = options.parse_args()
     result = _bench.Result("naas_scenarios", packages=PACKAGES)
@@ -57,7 +59,7 @@ def main() -> int:
         for seed in range(arguments.seeds)
         for name in arguments.scenarios
     ]
-    rows = over_cases(one_case, arguments, cases)
+    rows = over_cases(one_case, arguments, cases, arguments.keep)
     table = []
     for name in arguments.scenarios:
         mine = [row for row in rows if row["scenario"] == name]

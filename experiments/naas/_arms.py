@@ -20,6 +20,7 @@ from coevo.search.study import Study
 from coevo.spaces.naas import Options
 from coevo.spaces.naas.definition import problem_of
 from coevo.spaces.naas.design import CoDesign
+from coevo.spaces.naas.hardware import answers_of
 from coevo.spaces.naas.judging import ChipJudge
 from coevo.spaces.naas.setting import Setting
 
@@ -39,7 +40,7 @@ class Searched:
 
 
 def search(setting: Setting, seed: int, trials: int, algorithm: str = "nsga2") -> Searched:
-    """One search in this process for the least EDP."""
+    """One search in this process for the least EDP; every arm begins with the design that is nearest to the baseline."""
     made = problem_of(setting)
     judge = made.stages[-1].evaluator
     began = time.perf_counter()
@@ -50,6 +51,8 @@ def search(setting: Setting, seed: int, trials: int, algorithm: str = "nsga2") -
         seed=seed,
         runner="inline",
     ) as study:
+        options = setting.options
+        study.enqueue(answers_of(setting.template, options.encoding, options.connectivity))
         study.run(trials=trials)
         done = [trial for trial in study.trials() if trial.outcome.ok]
         best = min(done, key=lambda trial: (trial.outcome.metrics["edp_js"], trial.index))

@@ -7,7 +7,7 @@ from coevo.hardware.accelerators.resizing import Resizable, load_resizable
 from coevo.search.canonical import stream
 from coevo.search.pick import Pick
 from coevo.search.space import Space
-from coevo.spaces.naas.hardware import Resources, Template, build_hardware, check_resources
+from coevo.spaces.naas.hardware import Resources, Template, answers_of, build_hardware, check_resources
 from coevo.spaces.naas.hardware.connectivity import ENCODINGS, LOOPS
 
 
@@ -116,6 +116,20 @@ def test_every_bundled_accelerator_is_a_baseline(name):
         chip = template.accelerator(design)
         assert chip.mac_units <= template.resources.mac_units
         assert template.on_chip_bytes(design) == chip.on_chip_bytes <= template.resources.on_chip_bytes
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("name", ["eyeriss", "nvdla_1024", "edge_tpu", "shidiannao"])
+def test_a_search_can_begin_with_the_baseline(name, encoding):
+    template = Template.of(load_resizable(name))
+    space = space_of(template, encoding)
+    value = space.build(space.design(answers_of(template, encoding, True)))
+    own = template.own_design()
+    assert [size for _, size in value.axes] == [size for _, size in own.axes]
+    assert [loops[0] for loops, _ in value.axes] == [loops[0] for loops, _ in own.axes]
+    assert value.network_bytes_per_cycle == own.network_bytes_per_cycle
+    for part in template.parts:
+        assert abs(value.sizes_bytes[part.key] - part.own_bytes) <= max(16, 0.02 * part.own_bytes)
 
 
 def test_resources_too_small_for_any_design_are_refused_with_what_is_short(small_chip):

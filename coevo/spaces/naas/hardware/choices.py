@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from coevo.errors import InputError
+from coevo.search.canonical import canonical
 from coevo.search.pick import Pick
-from coevo.spaces.naas.hardware.connectivity import loops_along, parallel_loops
+from coevo.search.questions import MISSING, Real
+from coevo.spaces.naas.hardware.connectivity import LOOPS, choices_of, loops_along, parallel_loops
 from coevo.spaces.naas.hardware.design import HardwareDesign
 from coevo.spaces.naas.hardware.parts import SIZE_STEP_BYTES, Part
 from coevo.spaces.naas.hardware.template import Template
@@ -78,9 +82,45 @@ def _size(pick: Pick, part: Part, room: int) -> int:
         return part.own_bytes
     if own and pick.one(f"{part.key}_own", (True, False)):
         return part.own_bytes
-    return pick.integer(f"{part.key}_bytes", low, high, SIZE_STEP_BYTES)
+    if high == low:
+        return low
+    # Sizes span five orders of magnitude: on a linear scale nearly all that is drawn is near the largest.
+    drawn = pick.real(f"{part.key}_bytes", float(low), float(high), log=True)
+    return min(max(round(drawn / SIZE_STEP_BYTES) * SIZE_STEP_BYTES, low), high)
 
 
 def least_bytes(part: Part) -> int:
     """The smallest size of a part."""
     return min(part.own_bytes, part.sizes[0]) if part.own_too else part.sizes[0]
+
+
+def answers_of(template: Template, encoding: str, connectivity: bool) -> dict[str, Any]:
+    """The answers that come nearest to the baseline: its array with the first loop of each axis, its sizes where they
+    are on offer, its rate. A search may begin with it."""
+    own = template.own_design()
+    loops = [next(loop for loop in along if loop in LOOPS) for along, _ in own.axes][:3]
+    wanted: dict[str, Any] = {"array_axes": len(loops), "network_sixteenths": 16}
+    wanted |= {f"axis{number}": size for number, (_, size) in enumerate(own.axes)}
+    wanted |= {f"importance_{loop}": 1.0 - loops.index(loop) / 8 if loop in loops else 0.0 for loop in LOOPS}
+    wanted[f"choice_{len(loops)}"] = choices_of(len(loops)).index("".join(loops))
+    wanted[f"parallel_{len(loops)}"] = tuple(loops)
+    for part in template.parts:
+        wanted |= {f"{part.key}_own": True, f"{part.key}_bytes": float(part.own_bytes)}
+    asked: dict[str, Any] = {}
+
+    def choose(name: str, question: Any) -> Any:
+        answer = question.fits(canonical(wanted[name]))
+        if answer is MISSING:  # between the steps, or over what is left: the nearest that is offered
+            answer = _nearest(question, wanted[name])
+        asked[name] = answer
+        return answer
+
+    build_hardware(Pick(choose, {}), template, encoding, connectivity)
+    return asked
+
+
+def _nearest(question: Any, wanted: float) -> Any:
+    low, high, step = question.raw
+    if isinstance(question, Real):
+        return canonical(min(max(float(wanted), low), high))
+    return min(max(round((wanted - low) / step) * step + low, low), low + (question.size - 1) * step)

@@ -31,6 +31,11 @@ def parallel_loops(pick: Pick, encoding: str, axes: int) -> tuple[str, ...]:
     return pick.order(f"parallel_{axes}", LOOPS, axes)
 
 
+def choices_of(axes: int) -> tuple[str, ...]:
+    """All choices that an index counts."""
+    return _CHOICES[axes]
+
+
 def loops_along(loop: str) -> tuple[str, ...]:
     """What an axis of `loop` carries."""
     return ("K", "G") if loop == "K" else (loop,)

@@ -40,7 +40,7 @@ class Searched:
 
 
 def search(setting: Setting, seed: int, trials: int, algorithm: str = "nsga2") -> Searched:
-    """One search in this process for the least EDP; every arm begins with the design that is nearest to the baseline."""
+    """One search in this process for the least EDP; every arm begins with the design next to the baseline."""
     made = problem_of(setting)
     judge = made.stages[-1].evaluator
     began = time.perf_counter()

@@ -14,6 +14,7 @@ from coevo.kernels.jit import compiled
 from coevo.kernels.mapping_cost.block import cost_block
 from coevo.kernels.mapping_cost.decode import decode_block, new_scratch
 from coevo.kernels.mapping_cost.packed import ALONG, LANES, RANK, TEMPORAL, new_block, packed
+from coevo.kernels.mapping_cost.refine import refine_mapping
 from coevo.kernels.mapping_cost.tables import LOOPS, MappingArrays, Tables
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -64,6 +65,15 @@ class Room:
         evolve_generation(*self._setting(), mean, covariance, normals, live, learning, by_index, GOALS.index(goal),
                           factor, steps, self.lane, self.first, self.block, self.at, points, values)  # fmt: skip
         return values
+
+    def refine(self, best: MappingArrays, value: float, numbers: Array, goal: str) -> tuple[MappingArrays, Array]:
+        """A batch of one and its value; uniform numbers [steps, size, 1 + MOVES * NUMBERS], size <= LANES. The best of
+        it and its neighbours, and the value after each step."""
+        bounds = np.concatenate([best.temporal[0], best.spatial[0]]).astype(np.float64)
+        rank, history = best.rank[0].astype(np.float64), np.empty(len(numbers))
+        refine_mapping(*self._setting(), numbers, GOALS.index(goal), bounds, rank, value, self.block, self.at, history)
+        temporal, spatial = bounds[None, : self.levels], bounds[None, self.levels :]
+        return MappingArrays(*(part.astype(np.int64) for part in (temporal, rank[None], spatial))), history
 
 
 @compiled

@@ -87,7 +87,7 @@ class Options(BaseModel):
         "baseline's energy table unless given"
     )  # fmt: skip
     goal: Literal["edp", "energy", "cycles"] = Field("edp", description="what each layer's mapping is searched for")
-    mapper: Literal["evolution", "random"] = Field("evolution", description="how a layer's mapping is searched")
+    mapper: Literal["evolution", "naas", "random"] = Field("evolution", description="how a layer's mapping is searched")
     mapping_encoding: Literal["importance", "index"] = Field(
         "importance", description="how the mapper's evolution encodes loop orders"
     )

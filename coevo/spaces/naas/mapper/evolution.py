@@ -4,6 +4,9 @@ Each generation is drawn from N(mean, covariance), ranked by the goal alone, and
 moves to their centre, the covariance towards the spread of the parents around the old mean (the rank-mu update of
 CMA-ES). The paper states neither population nor parents; ours are in `Settings`. Every vector decodes to a mapping that
 fits (encoding.py repairs by shrinking), so ranking needs no penalty.
+
+The last evaluations are spent near the best: single bounds and orders are changed (`kernels/mapping_cost/refine.py`),
+which no step of all genes at once does. `PAPER` is the evolution without it.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from numpy.typing import NDArray
 from coevo.errors import ConfigError
 from coevo.kernels.mapping_cost import MappingArrays, Tables
 from coevo.kernels.mapping_cost.evolve import Room
+from coevo.kernels.mapping_cost.packed import LANES
+from coevo.kernels.mapping_cost.refine import MOVES, NUMBERS
 from coevo.spaces.naas.mapper.encoding import gene_count, live_genes
 from coevo.spaces.naas.mapper.goals import nothing_fits
 
@@ -24,12 +29,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`spread`: standard deviation at the start, in a cube of side 1; `learning`: weight of the new covariance."""
+    """`spread`: standard deviation at the start, in a cube of side 1; `learning`: weight of the new covariance.
+    `refined`: share of the evaluations that are spent near the best at the end, `near` at a time."""
 
     population: int = 100
     parents: int = 25
     spread: float = 0.35
     learning: float = 0.25
+    refined: float = 0.4
+    near: int = 50
 
     def __post_init__(self) -> None:
         if not 2 <= self.parents <= self.population:
@@ -38,11 +46,20 @@ class Settings:
             raise ConfigError(
                 f"spread must be positive and learning in (0, 1], got {self.spread:g} and {self.learning:g}"
             )
+        if not 0.0 <= self.refined < 1.0 or not 1 <= self.near <= LANES:
+            raise ConfigError(
+                f"refined must lie in [0, 1) and near in 1..{LANES}, got {self.refined:g} and {self.near}"
+            )
+
+
+PAPER = Settings(refined=0.0)
+"""Evolution alone, as in the paper."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Evolved:
-    """The best mapping (a batch of one), its value, and the lowest value after each generation [generations]."""
+    """The best mapping (a batch of one), its value, and the lowest value after each generation and each step near the
+    best."""
 
     best: MappingArrays
     value: float
@@ -68,8 +85,12 @@ def evolve(
     # What a loop of size 1 is given means nothing: those genes stay where they are, and are no part of the evolution.
     points = np.full((gene_count(tables, encoding), min(settings.population, evaluations)), 0.5)
     best, value, history, used = points[:, :1], np.inf, [], 0
-    while used < evaluations:
-        size = min(settings.population, evaluations - used)
+    refined = int(settings.refined * evaluations)
+    near = min(settings.near, refined)
+    steps = refined // near if near else 0
+    evolved = evaluations - steps * near
+    while used < evolved:
+        size = min(settings.population, evolved - used)
         normals = generator.standard_normal((len(live), size))
         drawn = np.ascontiguousarray(points[:, :size])
         values = room.generation(
@@ -82,4 +103,9 @@ def evolve(
         history.append(value)
     if value == np.inf:
         raise nothing_fits(evaluations)
-    return Evolved(room.decode(best, by_index), value, np.array(history), used)
+    mapping = room.decode(best, by_index)
+    if steps:
+        numbers = generator.random((steps, near, 1 + MOVES * NUMBERS))
+        mapping, later = room.refine(mapping, value, numbers, goal)
+        history.extend(later)
+    return Evolved(mapping, float(history[-1]), np.array(history), evaluations)

@@ -21,7 +21,7 @@ from coevo.spaces.naas.mapper.feasible import refuse_what_never_fits
 from coevo.spaces.naas.mapper.goals import GOALS, judge
 from coevo.spaces.naas.mapper.mapped_layer import MappedLayer
 
-METHODS = ("exact", "evolution", "random")
+METHODS = ("exact", "evolution", "naas", "random")
 EVALUATIONS = 3000
 NODES = 20_000
 
@@ -44,7 +44,8 @@ def map_layer(
 
     - "exact": a tree over the whole declared mapping space, of at most `nodes` nodes or `seconds`. When it ends by
       itself, the answer is the optimum and says so; otherwise it is the best mapping found.
-    - "evolution": NAAS's evolution of `evaluations` mappings in `encoding` ("importance", or "index", the control).
+    - "evolution": NAAS's evolution in `encoding` ("importance", or "index", the control), and a search near the best;
+      `evaluations` mappings together. "naas": the evolution alone, as in the paper.
     - "random": the best of `evaluations` random mappings, the control.
 
     With `certify` the answer carries lower bounds, which come from the tree whatever the method is; the mapping is the
@@ -80,8 +81,9 @@ def map_layer(
         best, used = tree.best, tree.judged
     else:
         generator = np.random.Generator(np.random.Philox(_seed_of(seed, layer)))
-        if method == "evolution":
-            found = evolution.evolve(tables, generator, evaluations, goal, encoding)
+        if method in ("evolution", "naas"):
+            settings = evolution.PAPER if method == "naas" else None
+            found = evolution.evolve(tables, generator, evaluations, goal, encoding, settings)
             best, used = found.best, found.evaluations
         else:
             best, used = sampling.best_of(tables, generator, evaluations, goal), evaluations

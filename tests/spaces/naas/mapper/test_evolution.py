@@ -1,6 +1,7 @@
-"""The compiled evolution against the same one in NumPy, from the same random numbers."""
+"""The compiled evolution, and the search near its best, against plain ones from the same random numbers."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ pytest.importorskip("numba")
 
 from coevo.cost_models.accelerator import Assumptions, convolution, matrix_product, tables_of
 from coevo.errors import ConfigError, InputError
-from coevo.kernels.mapping_cost import cost, count, excess_bits
+from coevo.kernels.mapping_cost import MappingArrays, axis_excess, cost, count, excess_bits, uncovered
 from coevo.kernels.mapping_cost.evolve import JITTER, Room
+from coevo.kernels.mapping_cost.refine import MOVES, NUMBERS
+from coevo.kernels.mapping_cost.tables import RELEVANT
 from coevo.spaces.naas.mapper.encoding import decode, gene_count, live_genes
-from coevo.spaces.naas.mapper.evolution import Settings, evolve
+from coevo.spaces.naas.mapper.evolution import PAPER, Settings, evolve
 from coevo.spaces.naas.mapper.goals import goal_value, judge
 from coevo.spaces.naas.mapper.sampling import best_of
 
@@ -70,10 +73,11 @@ def test_each_generation_is_the_plain_one(accelerator, layer, assumptions, encod
 
 @pytest.mark.parametrize("goal", ["edp", "energy", "cycles"])
 def test_the_answer_is_the_best_of_all_that_were_drawn(accelerator, goal):
-    """The last generation is a part of one; history is the running minimum, and the answer costs what it says."""
+    """The last generation is a part of one; then come steps near the best. History is the running minimum, and the
+    answer costs what it says."""
     tables = tables_of(LAYERS[0], accelerator, Assumptions())
     found = evolve(tables, np.random.default_rng(1), 250, goal)
-    assert found.evaluations == 250 and len(found.history) == 3
+    assert found.evaluations == 250 and len(found.history) == 2 + 2  # generations of 100 and 50; 2 x 50 near the best
     assert (np.diff(found.history) <= 0).all() and found.history[-1] == found.value
     judged = judge(tables, found.best, goal)
     assert judged.value[0] == found.value and judged.overflow[0] == 0.0
@@ -120,3 +124,76 @@ def test_settings_that_cannot_be_are_refused(accelerator):
         Settings(population=10, parents=11)
     with pytest.raises(ConfigError, match="evaluations must be at least 1, got 0"):
         evolve(tables_of(LAYERS[0], accelerator, Assumptions()), np.random.default_rng(0), 0)
+    with pytest.raises(ConfigError, match=r"refined must lie in \[0, 1\) and near in 1\.\.\d+, got 1 and 50"):
+        Settings(refined=1.0)
+
+
+def plain_move(tables, numbers, bounds, rank):
+    """`refine.move` with whole numbers: bounds [L + A][8] and rank [L][8] change in place."""
+    levels, long = tables.levels, np.flatnonzero(tables.sizes > 1)
+    if numbers[0] < 0.2:
+        if levels > 1:
+            level, moves = int(numbers[1] * (levels - 1)), RELEVANT[int(numbers[2] * 3)]
+            rank[level] = np.argsort(np.lexsort((rank[level], moves)))
+        return
+    if not len(long):
+        return
+    d = long[int(numbers[1] * len(long))]
+    places = [*range(levels), *(levels + axis for axis in range(tables.axes) if tables.axis_allowed[axis, d])]
+    if len(places) < 2:
+        return
+    here = places[int(numbers[2] * len(places))]
+    there = [place for place in places if place != here][int(numbers[3] * (len(places) - 1))]
+    old = int(bounds[here, d])
+    new = (2 * old, 3 * old, old + 1, (old + 1) // 2, (old + 2) // 3, max(old - 1, 1))[int(numbers[4] * 6)]
+    bounds[here, d] = min(new, tables.sizes[d])
+    others = math.prod(int(bound) for row, bound in enumerate(bounds[:, d]) if row != there)
+    bounds[there, d] = -(-int(tables.sizes[d]) // others)
+
+
+@pytest.mark.parametrize("goal", ["edp", "energy", "cycles"])
+@pytest.mark.parametrize("assumptions", SWITCHES, ids=["plain", "all"])
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_steps_near_the_best_are_the_plain_ones(accelerator, layer, assumptions, goal):
+    tables = tables_of(layer, accelerator, assumptions)
+    start = evolve(tables, np.random.default_rng(2), 100, goal, settings=PAPER)
+    numbers = np.random.default_rng(3).random((12, 20, 1 + MOVES * NUMBERS))
+    found, history = Room(tables).refine(start.best, start.value, numbers, goal)
+
+    bounds, rank = np.concatenate([start.best.temporal[0], start.best.spatial[0]]), start.best.rank[0].copy()
+    lowest, levels = start.value, tables.levels
+    for step, row in enumerate(numbers):
+        near, orders = np.repeat(bounds[None], len(row), axis=0), np.repeat(rank[None], len(row), axis=0)
+        for one, near_one, order in zip(row, near, orders, strict=True):
+            for turn in range(2 if one[0] < 0.3 else 1):
+                plain_move(tables, one[1 + 5 * turn : 6 + 5 * turn], near_one, order)
+        mappings = MappingArrays(near[:, :levels], orders, near[:, levels:])
+        assert not uncovered(tables, mappings).any()
+        counts = count(tables, mappings)
+        costs = cost(tables, counts)
+        bad = excess_bits(tables, counts).any(axis=(1, 2)) | axis_excess(tables, mappings).any(axis=1)
+        values = np.where(bad, np.inf, goal_value(goal, costs.energy_pj, costs.cycles))
+        best = int(values.argmin())
+        if values[best] < lowest * (1 - 1e-12):
+            lowest, bounds, rank = values[best], near[best], orders[best]
+        assert history[step] == pytest.approx(lowest, rel=1e-12)
+    assert history[-1] < start.value
+    assert judge(tables, found, goal).value[0] == history[-1]
+    assert judge(tables, found, goal).overflow[0] == 0.0
+
+
+def test_a_layer_without_loops_has_no_neighbours(row_stationary):
+    tables = tables_of(matrix_product("one", 1, 1, 1), row_stationary, Assumptions())
+    start = evolve(tables, np.random.default_rng(0), 1, settings=PAPER)
+    numbers = np.random.default_rng(0).random((3, 7, 1 + MOVES * NUMBERS))
+    found, history = Room(tables).refine(start.best, start.value, numbers, "edp")
+    assert (found.temporal == 1).all() and history.tolist() == [start.value] * 3
+
+
+def test_the_search_near_the_best_gains_at_equal_evaluations(accelerator):
+    tables = tables_of(LAYERS[0], accelerator, Assumptions())
+    with_it, alone = (
+        np.log([evolve(tables, np.random.default_rng(seed), 1000, settings=settings).value for seed in range(5)]).mean()
+        for settings in (Settings(), PAPER)
+    )
+    assert with_it < alone

@@ -46,14 +46,16 @@ class Readouts:
         return places
 
     def fill(self, starts: Array, segments: Array) -> Array:
-        tails = segments[starts[:, 1]]  # [n_obs, 4, 4]
-        measured: Array = self._readout[:, :1] * tails[:, 0] + self._readout[:, 1:] * tails[:, 3]
+        from coevo.kernels.pauli_transfer.training import read_out
+
+        measured = np.empty((self.n_obs, 4), segments.dtype)
+        read_out(self._readout, starts, segments, measured)
         return measured
 
     def flow(self, starts: Array, segments: Array, states: Array, by_segment: Array) -> None:
-        # Segment 0, the identity, may come several times; nothing reads its gradient.
-        by_segment[starts[:, 1], 0] += self._readout[:, :1] * states
-        by_segment[starts[:, 1], 3] += self._readout[:, 1:] * states
+        from coevo.kernels.pauli_transfer.training import read_back
+
+        read_back(self._readout, starts, states, by_segment)
 
 
 class Sums:

@@ -98,9 +98,16 @@ class NoiseAwareCircuit:
         self._samples(program, data, encoded)
         self._ends = np.take_along_axis(places(self._route, n_obs), self._end.places(self._starts, width), axis=1)
         self._encoded = _where_encoded(self._route, made.order[0].tolist(), len(encoded), n_obs)
-        ones, twos, steps = len(self._recipe.ones), len(self._recipe.twos), len(self._recipe.last)
-        self._cosines, self._sines = np.empty(len(rows), kind), np.empty(len(rows), kind)
-        self._segments, self._turned = np.empty((made.segments, 4, 4), kind), np.empty((ones, 4, 4), kind)
+        place_of = {row: place for place, row in enumerate(self._recipe.angles.tolist()) if row >= 0}
+        kept = np.isin(program.body.terms[:, 0], list(place_of))  # rows outside the light cone turn nothing
+        self._terms = program.body.terms[kept].astype(np.int64)
+        self._terms[:, 0] = [place_of[row] for row in self._terms[:, 0].tolist()]
+        self._slopes = program.body.slopes[kept]
+        self._offsets = np.where(self._recipe.angles < 0, 0.0, program.body.angles[self._recipe.angles])
+        steps, twos, angles = len(self._recipe.last), len(self._recipe.twos), len(self._recipe.angles)
+        self._cosines, self._sines = np.empty(angles, kind), np.empty(angles, kind)
+        self._segments = np.tile(np.eye(4, dtype=kind), (made.segments, 1, 1))
+        self._turned = np.empty(len(self._recipe.segments.matrices), kind)
         self._wide, self._blocks, self._flow = (np.empty((twos, 16, 16), kind) for _ in range(3))
         pieces = self._route.lanes * 4 ** (width - 2) // PIECE
         self._tiles = np.empty((steps, self._route.groups, pieces, 16 * PIECE), kind)
@@ -144,14 +151,15 @@ class NoiseAwareCircuit:
 
     def _backward(self, weights: Array) -> Array:
         """The operators before the first block, as the sweeps have them."""
-        from coevo.kernels.pauli_transfer.blocks import angles_of, build
+        from coevo.kernels.pauli_transfer.blocks import build
         from coevo.kernels.pauli_transfer.training import sweep_back
 
-        body, made, way = self.program.body, self._recipe, self._route
-        angles_of(body.angles, body.terms, body.slopes, weights, self._cosines, self._sines)
+        made, lanes, way = self._recipe, self._recipe.segments, self._route
         build(
-            made.ones, made.twos, made.turns, made.pair_turns, made.singles, made.begins, made.columns, made.entries,
-            self._cosines, self._sines, self._segments, self._turned, self._wide, self._blocks,
+            self._offsets, self._terms, self._slopes, weights, lanes.members, lanes.begins, lanes.steps,
+            lanes.matrices, lanes.turns, made.twos, made.pair_turns, made.begins, made.columns, made.entries,
+            self._cosines, self._sines, self._segments.reshape(-1), self._turned, self._wide.reshape(-1),
+            self._blocks.reshape(-1),
         )  # fmt: skip
         operators: Array = np.zeros(self._tiles.shape[1:], self._kind)
         operators.reshape(-1)[self._ends] = self._end.fill(self._starts, self._segments)
@@ -163,17 +171,18 @@ class NoiseAwareCircuit:
         from coevo.kernels.pauli_transfer.blocks import chain
         from coevo.kernels.pauli_transfer.training import by_weight, sweep_forward
 
-        body, made, way = self.program.body, self._recipe, self._route
+        made, lanes, way = self._recipe, self._recipe.segments, self._route
         sweep_forward(self._blocks, made.last, way.strides, way.runs, way.begins, self._tiles, states, self._flow)
-        by_segment, by_angle = np.zeros_like(self._segments), np.zeros_like(self._cosines)
+        by_segment, by_place = np.zeros_like(self._segments), np.zeros_like(self._cosines)
         self._end.flow(self._starts, self._segments, states.reshape(-1)[self._ends], by_segment)
         chain(
-            made.ones, made.twos, made.turns, made.pair_turns, made.singles, made.begins, made.columns, made.entries,
-            self._cosines, self._sines, self._segments, self._turned, self._wide, self._blocks, self._flow, by_segment,
-            by_angle,
+            lanes.members, lanes.begins, lanes.steps, lanes.matrices, lanes.turns, made.twos, made.pair_turns,
+            made.begins, made.columns, made.entries, self._cosines, self._sines, self._segments.reshape(-1),
+            self._turned, self._wide.reshape(-1), self._blocks.reshape(-1), self._flow.reshape(-1),
+            by_segment.reshape(-1), by_place,
         )  # fmt: skip
         gradient = np.zeros(self.program.num_weights, self._kind)
-        by_weight(body.terms, body.slopes, by_angle, gradient)
+        by_weight(self._terms, self._slopes, by_place, gradient)
         return gradient
 
     def _expectations(self, operators: Array) -> Array:

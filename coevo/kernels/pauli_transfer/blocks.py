@@ -17,6 +17,7 @@ from coevo.errors import CoevoError
 from coevo.kernels.jit import compiled
 from coevo.kernels.pauli_transfer.plan import Plan
 from coevo.kernels.pauli_transfer.products import add_small_outer, left_factor, right_factor
+from coevo.kernels.pauli_transfer.segments import Segments, build_segments, chain_segments, in_lanes
 from coevo.kernels.trigonometry import cosines_sines
 
 Integers = NDArray[np.int64]
@@ -27,23 +28,24 @@ class Recipe(NamedTuple):
     """How to make the blocks of one program, in integers and fixed matrices.
 
     Attributes:
-        ones: [N1, 4] row, segment, rotation or -1, matrix or -1: what segments are made of, in order; a rotation by an
-            open angle, then the matrix of all fixed rows up to the next.
-        twos: [N2, 6] row, previous row of the block (a number below N2, or -1), segment before on the pair's first
-            qubit, on its second, rotation or -1 (+ R' where the row names the pair the other way round), noise or -1.
+        segments: the one-qubit segments: rotations by open angles, after each the matrix of all fixed rows up to the
+            next.
+        angles: [P] the row of each angle that turns something, or -1: lane by lane of the segments' steps, then of the
+            two-qubit rotations.
+        twos: [N2, 6] place of its angle, previous row of the block (a number below N2, or -1), segment before on the
+            pair's first qubit, on its second, rotation or -1 (+ R' where the row names the pair the other way round),
+            noise or -1.
         last: [steps] the last two-qubit row of each block, in the order of the circuit.
-        turns: [R, 1, 2] planes of the one-qubit rotations: coordinates (a, b) become (c a - s b, s a + c b).
-        pair_turns: [2 R', 4, 2] the same of the two-qubit rotations, and of those with the qubits exchanged.
-        singles: [S, 4, 4] those matrices.
+        pair_turns: [2 R', 4, 2] planes of the two-qubit rotations, and of those with the qubits exchanged.
         begins, columns, entries: noise k's row i has entries[e] in columns[e] for begins[k, i] <= e < begins[k, i + 1].
+            The second half of the noises are the transposed ones.
     """
 
-    ones: Integers
+    segments: Segments
+    angles: Integers
     twos: Integers
     last: Integers
-    turns: Integers
     pair_turns: Integers
-    singles: NDArray[Any]
     begins: Integers
     columns: Integers
     entries: NDArray[Any]
@@ -58,26 +60,23 @@ def recipe(
     Conventions: `coevo.kernels.pauli_transfer`.
     """
     kinds = rows[:, 2:].astype(np.int64)
-    ones: list[list[int]] = []
-    fixed: list[NDArray[Any]] = []
-    latest: dict[int, list[int]] = {}  # segment -> its newest entry
+    parts: dict[int, list[tuple[int, int, NDArray[Any] | None]]] = {}
     for row, segment, _ in sorted(plan.singles.tolist()):
         rotation, after = kinds[row].tolist()
-        matrix = np.eye(4) if after < 0 else singles[after]
+        matrix = None if after < 0 else singles[after]
         if rotation >= 0 and not opened[row]:
             constant, cosine, sine = single_basis[rotation]
-            matrix = matrix @ (constant + np.cos(angles[row]) * cosine + np.sin(angles[row]) * sine)
+            turned = constant + np.cos(angles[row]) * cosine + np.sin(angles[row]) * sine
+            matrix = turned if matrix is None else matrix @ turned
             rotation = -1
-        entry = latest.get(segment)
-        if entry is None or rotation >= 0:
-            entry = latest[segment] = [row, segment, rotation, -1]
-            ones.append(entry)
-        if rotation < 0 or after >= 0:
-            if entry[3] < 0:
-                entry[3] = len(fixed)
-                fixed.append(matrix)
-            else:
-                fixed[entry[3]] = matrix @ fixed[entry[3]]
+        part = parts.setdefault(segment, [])
+        if rotation >= 0 or not part:
+            part.append((row, rotation, matrix))
+        elif matrix is not None:
+            one, turn_before, fixed = part[-1]
+            part[-1] = one, turn_before, matrix if fixed is None else matrix @ fixed
+    lanes = in_lanes(parts, planes(single_basis), dtype)
+    places = lanes.rows.ravel().tolist()
     noises: dict[tuple[int, int], int] = {}
     newest: dict[int, int] = {}  # block -> its newest row
     twos = []
@@ -85,13 +84,15 @@ def recipe(
         rotation, matrix = kinds[row].tolist()
         noise = -1 if matrix < 0 else noises.setdefault((matrix, exchanged), len(noises))
         turn = rotation if rotation < 0 else rotation + len(double_basis) * exchanged
-        twos.append((row, newest.get(block, -1), first, second, turn, noise))
+        twos.append((len(places), newest.get(block, -1), first, second, turn, noise))
+        if rotation >= 0:
+            places.append(row)
         newest[block] = number
     begins: list[list[int]] = []
     columns: list[int] = []
     entries: list[float] = []
-    for matrix, exchanged in noises:
-        noisy = doubles[matrix][np.ix_(_EXCHANGED, _EXCHANGED)] if exchanged else doubles[matrix]
+    noisy_pairs = [doubles[m][np.ix_(_EXCHANGED, _EXCHANGED)] if exchanged else doubles[m] for m, exchanged in noises]
+    for noisy in noisy_pairs + [each.T for each in noisy_pairs]:
         begins.append([len(columns)])
         for row in noisy:
             used = np.flatnonzero(row)
@@ -100,12 +101,11 @@ def recipe(
             begins[-1].append(len(columns))
     pair_turns = planes(double_basis)
     return Recipe(
-        np.array(ones, np.int64).reshape(-1, 4),
+        lanes,
+        np.array(places, np.int64),
         np.array(twos, np.int64).reshape(-1, 6),
         np.array([newest[block] for block in plan.blocks[0, ::-1].tolist()], np.int64),
-        planes(single_basis),
         np.concatenate([pair_turns, _EXCHANGED[pair_turns]]),
-        np.array(fixed, dtype).reshape(-1, 4, 4),
         np.array(begins, np.int64).reshape(-1, 17),
         np.array(columns, np.int64),
         np.array(entries, dtype),
@@ -130,15 +130,15 @@ def planes(basis: NDArray[Any]) -> Integers:
 
 @compiled
 def angles_of(offsets: Any, terms: Any, slopes: Any, weights: Any, cosines: Any, sines: Any) -> None:
-    """cosines, sines [G] of the angles offsets [G] + slopes * weights[terms[:, 1]] at rows terms[:, 0]."""
+    """cosines, sines [P] of the angles offsets [P] + slopes * weights[terms[:, 1]] at places terms[:, 0]."""
     angles = offsets.copy()
     for n in range(len(terms)):
         angles[terms[n, 0]] += slopes[n] * weights[terms[n, 1]]
     c, s = np.empty(len(angles)), np.empty(len(angles))
     cosines_sines(angles, 1.0, c, s)  # in double precision, as the sums of terms
-    for row in range(len(angles)):
-        cosines[row] = c[row]
-        sines[row] = s[row]
+    for place in range(len(angles)):
+        cosines[place] = c[place]
+        sines[place] = s[place]
 
 
 @compiled
@@ -163,151 +163,188 @@ def by_angle(planes: Any, turned: Any, flow: Any) -> Any:
     return total
 
 
+# Matrices of 16 x 16 stand in flat arrays and are known by where they begin: a view made in a loop is counted as a
+# reference, which takes as long as a small product.
+_ONE, _FOUR, _SIXTEEN, _ALL = np.uint64(1), np.uint64(4), np.uint64(16), np.uint64(256)
+
+
+@compiled
+def sparse(begins: Any, columns: Any, entries: Any, noise: int, source: Any, s: Any, out: Any, o: Any) -> None:
+    """out [16, 16] at o = noise @ source [16, 16] at s."""
+    for i in range(16):
+        t, begin, end = o + np.uint64(16 * i), begins[noise, i], begins[noise, i + 1]
+        if begin == end:
+            for j in range(_SIXTEEN):
+                out[t + j] = 0
+        for e in range(begin, end):
+            factor, u = entries[e], s + np.uint64(16 * columns[e])
+            if e == begin:
+                for j in range(_SIXTEEN):
+                    out[t + j] = factor * source[u + j]
+            else:
+                for j in range(_SIXTEEN):
+                    out[t + j] += factor * source[u + j]
+
+
+@compiled
+def spread(first: Any, second: Any, segments: Any, wide: Any) -> None:
+    """wide [8, 16] flat: rows 0 .. 3 have row i of segment `first` with every entry four times, rows 4 .. 7 that of
+    `second` four times over; (first kron second)[4 i + k] = wide[i] * wide[4 + k]."""
+    for i in range(_SIXTEEN):
+        for q in range(_FOUR):
+            wide[_FOUR * i + q] = segments[_SIXTEEN * first + i]
+    for k in range(_FOUR):
+        for j in range(_SIXTEEN):
+            wide[np.uint64(64) + _SIXTEEN * k + j] = segments[_SIXTEEN * second + _FOUR * k + j % _FOUR]
+
+
+@compiled
+def copy(source: Any, s: Any, out: Any, o: Any) -> None:
+    """out [16, 16] at o = source [16, 16] at s."""
+    for j in range(_ALL):
+        out[o + j] = source[s + j]
+
+
 @compiled
 def build(
-    ones: Any, twos: Any, turns: Any, pair_turns: Any, singles: Any, begins: Any, columns: Any, entries: Any,
-    cosines: Any, sines: Any, segments: Any, turned: Any, wide: Any, blocks: Any,
+    offsets: Any, terms: Any, slopes: Any, weights: Any, members: Any, starts: Any, steps: Any, matrices: Any,
+    turns: Any, twos: Any, pair_turns: Any, begins: Any, columns: Any, entries: Any, cosines: Any, sines: Any,
+    segments: Any, turned: Any, wide: Any, blocks: Any,
 ) -> None:  # fmt: skip
-    """Every matrix of a program: segments [S, 4, 4]; turned [N1, 4, 4], a segment up to a row's rotation; wide
-    [N2, 16, 16], a block up to a row's rotation; blocks [N2, 16, 16], a block up to and with a row."""
-    spare = np.empty((16, 16), blocks.dtype)
-    segments[:] = 0
-    for s in range(len(segments)):
-        for i in range(4):
-            segments[s, i, i] = 1
-    for n in range(len(ones)):
-        row, rotation, after = ones[n, 0], ones[n, 2], ones[n, 3]
-        segment, kept = segments[ones[n, 1]], turned[n]
-        if rotation >= 0:
-            turn(turns[rotation], cosines[row], sines[row], segment)
-        for i in range(4):
-            for j in range(4):
-                kept[i, j] = segment[i, j]
-        if after >= 0:
-            matrix = singles[after]
-            for i in range(4):
-                for j in range(4):
-                    segment[i, j] = (
-                        matrix[i, 0] * kept[0, j] + matrix[i, 1] * kept[1, j]
-                        + matrix[i, 2] * kept[2, j] + matrix[i, 3] * kept[3, j]
-                    )  # fmt: skip
+    """Every matrix of a program. Flat: segments [S, 4, 4], of which segment 0 is the identity; turned, see
+    `build_segments`; wide [N2, 16, 16], a block up to a row's rotation; blocks [N2, 16, 16], a block up to and with a
+    row."""
+    angles_of(offsets, terms, slopes, weights, cosines, sines)
+    build_segments(members, starts, steps, matrices, turns, cosines, sines, turned, segments)
+    spare, pair = np.empty(256, blocks.dtype), np.empty(128, blocks.dtype)
+    zero = np.uint64(0)
     for n in range(len(twos)):
-        row, previous, rotation, noise = twos[n, 0], twos[n, 1], twos[n, 4], twos[n, 5]
-        first, second = segments[twos[n, 2]], segments[twos[n, 3]]
-        before = wide[n]
+        place, previous, rotation, noise = twos[n, 0], twos[n, 1], twos[n, 4], twos[n, 5]
+        first, second = np.uint64(twos[n, 2]), np.uint64(twos[n, 3])
+        here, before = np.uint64(n) * _ALL, np.uint64(max(previous, 0)) * _ALL
         if previous < 0:
-            for i in range(16):
-                for j in range(16):
-                    before[i, j] = first[i // 4, j // 4] * second[i % 4, j % 4]
-        elif twos[n, 2] and twos[n, 3]:
-            left_factor(first, blocks[previous].ravel(), spare.ravel())
-            right_factor(second, spare.ravel(), before.ravel())
-        elif twos[n, 2]:
-            left_factor(first, blocks[previous].ravel(), before.ravel())
-        elif twos[n, 3]:
-            right_factor(second, blocks[previous].ravel(), before.ravel())
+            spread(first, second, segments, pair)
+            for i in range(_FOUR):
+                for k in range(_FOUR):
+                    a, b, out = _SIXTEEN * i, np.uint64(64) + _SIXTEEN * k, here + _SIXTEEN * (_FOUR * i + k)
+                    for j in range(_SIXTEEN):
+                        wide[out + j] = pair[a + j] * pair[b + j]
+        elif first and second:
+            left_factor(segments, _SIXTEEN * first, _FOUR, _ONE, blocks, before, spare, zero)
+            right_factor(segments, _SIXTEEN * second, _FOUR, _ONE, spare, zero, wide, here)
+        elif first:
+            left_factor(segments, _SIXTEEN * first, _FOUR, _ONE, blocks, before, wide, here)
+        elif second:
+            right_factor(segments, _SIXTEEN * second, _FOUR, _ONE, blocks, before, wide, here)
         else:
-            before[:] = blocks[previous]
+            copy(blocks, before, wide, here)
         if rotation >= 0:
-            turn(pair_turns[rotation], cosines[row], sines[row], before)
+            matrix = wide.reshape(-1, 16, 16)[n]
+            turn(pair_turns[rotation], cosines[place], sines[place], matrix)
         if noise < 0:
-            blocks[n] = before
-            continue
-        for i in range(16):
-            out = blocks[n, i]
-            for j in range(16):
-                out[j] = 0
-            for e in range(begins[noise, i], begins[noise, i + 1]):
-                factor, source = entries[e], before[columns[e]]
-                for j in range(16):
-                    out[j] += factor * source[j]
+            copy(wide, here, blocks, here)
+        else:
+            sparse(begins, columns, entries, noise, wide, here, blocks, here)
 
 
 @compiled
 def chain(
-    ones: Any, twos: Any, turns: Any, pair_turns: Any, singles: Any, begins: Any, columns: Any, entries: Any,
-    cosines: Any, sines: Any, segments: Any, turned: Any, wide: Any, blocks: Any, flow: Any, by_segment: Any,
-    gradient: Any,
+    members: Any, starts: Any, steps: Any, matrices: Any, turns: Any, twos: Any, pair_turns: Any, begins: Any,
+    columns: Any, entries: Any, cosines: Any, sines: Any, segments: Any, turned: Any, wide: Any, blocks: Any, flow: Any,
+    by_segment: Any, by_place: Any,
 ) -> None:  # fmt: skip
-    """gradient [G] = dL / d angles. `flow` [N2, 16, 16] has dL / d block at each block's last row and is used up;
-    `by_segment` [S, 4, 4] enters with dL / d the segments after the last blocks."""
+    """by_place [P] = dL / d angles. `flow` [N2, 16, 16] has dL / d block at each block's last row and is used up;
+    `by_segment` [S, 4, 4] enters with dL / d the segments after the last blocks. All flat."""
     kind = blocks.dtype
-    adjoint, spare, other = np.empty((16, 16), kind), np.empty((16, 16), kind), np.empty((16, 16), kind)
-    product = np.empty((4, 4), kind)
+    adjoint, spare, other, third = np.empty(256, kind), np.empty(256, kind), np.empty(256, kind), np.empty(256, kind)
+    pair, product, sums = np.empty(128, kind), np.empty((4, 4), kind), np.empty(16, kind)
+    transposed, zero = len(begins) // 2, np.uint64(0)
     for n in range(len(twos) - 1, -1, -1):
-        row, previous, rotation, noise = twos[n, 0], twos[n, 1], twos[n, 4], twos[n, 5]
-        first, second = segments[twos[n, 2]], segments[twos[n, 3]]
+        place, previous, rotation, noise = twos[n, 0], twos[n, 1], twos[n, 4], twos[n, 5]
+        first, second = np.uint64(twos[n, 2]), np.uint64(twos[n, 3])
+        here, before = np.uint64(n) * _ALL, np.uint64(max(previous, 0)) * _ALL
+        one, two = _SIXTEEN * first, _SIXTEEN * second
         if noise < 0:
-            adjoint[:] = flow[n]
+            copy(flow, here, adjoint, zero)
         else:
-            for i in range(16):
-                for j in range(16):
-                    adjoint[i, j] = 0
-            for i in range(16):
-                source = flow[n, i]
-                for e in range(begins[noise, i], begins[noise, i + 1]):
-                    factor, out = entries[e], adjoint[columns[e]]
-                    for j in range(16):
-                        out[j] += factor * source[j]
+            sparse(begins, columns, entries, transposed + noise, flow, here, adjoint, zero)
         if rotation >= 0:
-            gradient[row] += by_angle(pair_turns[rotation], wide[n], adjoint)
-            turn(pair_turns[rotation], cosines[row], -sines[row], adjoint)
+            matrix = adjoint.reshape(16, 16)
+            by_place[place] = by_angle(pair_turns[rotation], wide.reshape(-1, 16, 16)[n], matrix)
+            turn(pair_turns[rotation], cosines[place], -sines[place], matrix)
         if previous < 0:  # what stands before the rotation is first kron second alone
-            for i in range(4):
-                for p in range(4):
-                    total, also = adjoint[0, 0] * 0, adjoint[0, 0] * 0
-                    for k in range(4):
-                        for q in range(4):
-                            total += adjoint[4 * i + k, 4 * p + q] * second[k, q]
-                            also += adjoint[4 * k + i, 4 * q + p] * first[k, q]
-                    by_segment[twos[n, 2], i, p] += total
-                    by_segment[twos[n, 3], i, p] += also
+            spread(first, second, segments, pair)
+            if first:
+                for i in range(_FOUR):
+                    add_rows(adjoint, np.uint64(64) * i, _SIXTEEN, pair, np.uint64(64), sums)
+                    for p in range(_FOUR):
+                        for q in range(_FOUR):
+                            by_segment[one + _FOUR * i + p] += sums[_FOUR * p + q]
+            if second:
+                for k in range(_FOUR):
+                    add_rows(adjoint, _SIXTEEN * k, np.uint64(64), pair, zero, sums)
+                    for p in range(_FOUR):
+                        for q in range(_FOUR):
+                            by_segment[two + _FOUR * k + q] += sums[_FOUR * p + q]
             continue
-        if twos[n, 3]:  # by the second factor, with the first pulled through: index (k, i) and (q, i)
-            if twos[n, 2]:
-                left_factor(first.T, adjoint.ravel(), spare.ravel())
-            else:
-                spare[:] = adjoint
-            exchange(spare, other)
-            exchange(blocks[previous], spare)
-            product[:] = 0
-            add_small_outer(other.ravel(), spare.ravel(), product)
-            for i in range(4):
-                for j in range(4):
-                    by_segment[twos[n, 3], i, j] += product[i, j]
-            right_factor(second.T, adjoint.ravel(), spare.ravel())
+        if first and second:
+            left_factor(segments, one, _ONE, _FOUR, adjoint, zero, spare, zero)
+            right_factor(segments, two, _ONE, _FOUR, adjoint, zero, third, zero)
+            by_first(third, blocks, before, product, by_segment, one)
+            by_second(spare, blocks, before, other, third, product, by_segment, two)
+            right_factor(segments, two, _ONE, _FOUR, spare, zero, flow, before)
+        elif first:
+            by_first(adjoint, blocks, before, product, by_segment, one)
+            left_factor(segments, one, _ONE, _FOUR, adjoint, zero, flow, before)
+        elif second:
+            by_second(adjoint, blocks, before, other, third, product, by_segment, two)
+            right_factor(segments, two, _ONE, _FOUR, adjoint, zero, flow, before)
         else:
-            spare[:] = adjoint
-        if twos[n, 2]:
-            product[:] = 0
-            add_small_outer(spare.ravel(), blocks[previous].ravel(), product)
-            for i in range(4):
-                for j in range(4):
-                    by_segment[twos[n, 2], i, j] += product[i, j]
-            left_factor(first.T, spare.ravel(), flow[previous].ravel())
-        else:
-            flow[previous] = spare
-    for n in range(len(ones) - 1, -1, -1):
-        row, rotation, after = ones[n, 0], ones[n, 2], ones[n, 3]
-        behind = by_segment[ones[n, 1]]
-        if after >= 0:
-            matrix = singles[after]
-            for i in range(4):
-                for j in range(4):
-                    product[i, j] = (
-                        matrix[0, i] * behind[0, j] + matrix[1, i] * behind[1, j]
-                        + matrix[2, i] * behind[2, j] + matrix[3, i] * behind[3, j]
-                    )  # fmt: skip
-            behind[:] = product
-        if rotation >= 0:
-            gradient[row] += by_angle(turns[rotation], turned[n], behind)
-            turn(turns[rotation], cosines[row], -sines[row], behind)
+            copy(adjoint, zero, flow, before)
+    chain_segments(members, starts, steps, matrices, turns, cosines, sines, turned, by_segment, by_place)
 
 
 @compiled
-def exchange(source: Any, out: Any) -> None:
-    """out = source with rows (first, second) as (second, first)."""
-    for i in range(4):
-        for k in range(4):
-            for j in range(16):
-                out[4 * i + k, j] = source[4 * k + i, j]
+def add_rows(source: Any, begin: Any, apart: Any, weights: Any, w: Any, out: Any) -> None:
+    """out [16] = sum over k < 4 of source [16] at begin + k apart, times weights [4, 16] at w, row k."""
+    b, c, d = begin + apart, begin + apart + apart, begin + apart + apart + apart
+    x, y, z = w + _SIXTEEN, w + np.uint64(32), w + np.uint64(48)
+    for j in range(_SIXTEEN):
+        out[j] = (
+            source[begin + j] * weights[w + j] + source[b + j] * weights[x + j]
+            + source[c + j] * weights[y + j] + source[d + j] * weights[z + j]
+        )  # fmt: skip
+
+
+@compiled
+def by_first(adjoint: Any, blocks: Any, before: Any, product: Any, by_segment: Any, at: Any) -> None:
+    """Adds dL / d first [4, 4] to `by_segment` at `at`; adjoint = dL / d ((first kron 1) @ the block at `before`)."""
+    product[:] = 0
+    add_small_outer(adjoint, blocks[before : before + _ALL], product)
+    for i in range(_FOUR):
+        for j in range(_FOUR):
+            by_segment[at + _FOUR * i + j] += product[i, j]
+
+
+@compiled
+def by_second(
+    adjoint: Any, blocks: Any, before: Any, one: Any, two: Any, product: Any, by_segment: Any, at: Any
+) -> None:
+    """As `by_first` for (1 kron second): with rows (first, second) as (second, first), in `one` and `two` [16, 16]."""
+    exchange(adjoint, np.uint64(0), one)
+    exchange(blocks, before, two)
+    product[:] = 0
+    add_small_outer(one, two, product)
+    for i in range(_FOUR):
+        for j in range(_FOUR):
+            by_segment[at + _FOUR * i + j] += product[i, j]
+
+
+@compiled
+def exchange(source: Any, s: Any, out: Any) -> None:
+    """out [16, 16] = source [16, 16] at s with rows (first, second) as (second, first)."""
+    for i in range(_FOUR):
+        for k in range(_FOUR):
+            t, u = _SIXTEEN * (_FOUR * i + k), s + _SIXTEEN * (_FOUR * k + i)
+            for j in range(_SIXTEEN):
+                out[t + j] = source[u + j]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from coevo.kernels.jit import compiled, compiled_reordering
 
 PIECE = 64
@@ -76,22 +78,34 @@ add_small_outer = _outer(4)
 """out [4, 4] += left [4, 64] @ right [4, 64]^T; left and right are flat."""
 
 
-@compiled
-def left_factor(a: Any, source: Any, out: Any) -> None:
-    """out [16, 16] = (a kron 1) @ source, a [4, 4]; source and out are flat."""
-    for i in range(4):
-        p, q, r, s = a[i, 0], a[i, 1], a[i, 2], a[i, 3]
-        for j in range(64):
-            out[64 * i + j] = p * source[j] + q * source[64 + j] + r * source[128 + j] + s * source[192 + j]
+# Indices are unsigned: of signed ones it would be asked every time whether they count from the end.
+_FOUR, _SIXTEEN, _WIDTH = np.uint64(4), np.uint64(16), np.uint64(PIECE)
 
 
 @compiled
-def right_factor(b: Any, source: Any, out: Any) -> None:
-    """out [16, 16] = (1 kron b) @ source, b [4, 4]; source and out are flat."""
-    for k in range(4):
-        p, q, r, s = b[k, 0], b[k, 1], b[k, 2], b[k, 3]
-        for i in range(0, 256, 64):
-            for j in range(16):
-                out[i + 16 * k + j] = (
-                    p * source[i + j] + q * source[i + 16 + j] + r * source[i + 32 + j] + s * source[i + 48 + j]
-                )
+def left_factor(a: Any, at: Any, down: Any, across: Any, source: Any, s: Any, out: Any, o: Any) -> None:
+    """out [16, 16] at o = (a kron 1) @ source [16, 16] at s. `a` [4, 4] begins at `at`; neighbours in its columns are
+    `down` apart, those in its rows `across` (4 and 1; 1 and 4 for the transposed matrix)."""
+    for i in range(_FOUR):
+        k, t = at + i * down, o + i * _WIDTH
+        p, q, r, u = a[k], a[k + across], a[k + across + across], a[k + across + across + across]
+        for j in range(_WIDTH):
+            out[t + j] = (
+                p * source[s + j] + q * source[s + np.uint64(64) + j]
+                + r * source[s + np.uint64(128) + j] + u * source[s + np.uint64(192) + j]
+            )  # fmt: skip
+
+
+@compiled
+def right_factor(b: Any, at: Any, down: Any, across: Any, source: Any, s: Any, out: Any, o: Any) -> None:
+    """out [16, 16] at o = (1 kron b) @ source [16, 16] at s; b as in `left_factor`."""
+    for k in range(_FOUR):
+        i = at + k * down
+        p, q, r, u = b[i], b[i + across], b[i + across + across], b[i + across + across + across]
+        for begin in range(np.uint64(0), np.uint64(256), _WIDTH):
+            v, t = s + begin, o + begin + _SIXTEEN * k
+            for j in range(_SIXTEEN):
+                out[t + j] = (
+                    p * source[v + j] + q * source[v + np.uint64(16) + j]
+                    + r * source[v + np.uint64(32) + j] + u * source[v + np.uint64(48) + j]
+                )  # fmt: skip

@@ -191,3 +191,21 @@ def by_weight(terms: Any, slopes: Any, by_angle: Any, gradient: Any) -> None:
     """gradient [W] += slopes * by_angle[terms[:, 0]] at terms[:, 1]."""
     for n in range(len(terms)):
         gradient[terms[n, 1]] += slopes[n] * by_angle[terms[n, 0]]
+
+
+@compiled
+def read_out(readout: Any, starts: Any, segments: Any, out: Any) -> None:
+    """out [n_obs, 4] = readout [n_obs, 2] in I and Z, pulled back through each readout's segment, starts[:, 1]."""
+    for o in range(len(out)):
+        for j in range(4):
+            segment = starts[o, 1]
+            out[o, j] = readout[o, 0] * segments[segment, 0, j] + readout[o, 1] * segments[segment, 3, j]
+
+
+@compiled
+def read_back(readout: Any, starts: Any, states: Any, by_segment: Any) -> None:
+    """Adds dL / d segments to `by_segment`, where dL / d what `read_out` gave is `states` [n_obs, 4]."""
+    for o in range(len(states)):
+        for j in range(4):
+            by_segment[starts[o, 1], 0, j] += readout[o, 0] * states[o, j]
+            by_segment[starts[o, 1], 3, j] += readout[o, 1] * states[o, j]

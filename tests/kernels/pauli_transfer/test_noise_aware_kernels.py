@@ -32,12 +32,14 @@ def test_products_are_those_of_numpy(name):
     four = start[:4, :4].copy()
     products.add_small_outer(left[:4].ravel(), right[:4].ravel(), four)
     np.testing.assert_allclose(four, start[:4, :4] + left[:4] @ right[:4].T, rtol=0, atol=100 * tolerance)
-    for factor in (small, small.T):
+    flat, inside = np.concatenate([[7, 7], small.ravel()]).astype(dtype), np.full(300, 7, dtype)
+    at, source, four, one = np.uint64(2), np.concatenate([[7], weights.ravel()]).astype(dtype), *map(np.uint64, (4, 1))
+    for factor, apart in ((small, (four, one)), (small.T, (one, four))):
         for apply, wide in ((products.left_factor, np.kron(factor, np.eye(4))),
                             (products.right_factor, np.kron(np.eye(4), factor))):  # fmt: skip
-            out = np.full((16, 16), 7, dtype)
-            apply(factor, weights.ravel(), out.ravel())
-            np.testing.assert_allclose(out, wide @ weights, rtol=0, atol=20 * tolerance)
+            apply(flat, at, *apart, source, one, inside, four)
+            np.testing.assert_allclose(inside[4:260].reshape(16, 16), wide @ weights, rtol=0, atol=20 * tolerance)
+            assert (np.delete(inside, np.arange(4, 260)) == 7).all()
 
 
 @pytest.mark.parametrize("name", sorted(set(ROTATIONS) - {"p", "u1"}))

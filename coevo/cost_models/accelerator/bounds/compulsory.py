@@ -19,8 +19,12 @@ from coevo.kernels.mapping_cost.tables import INPUTS, OUTPUTS, RELEVANT, TENSORS
 WINDOW = np.isin(np.arange(8), (Y, X, R, S))
 
 
-def compulsory_bounds(tables: Tables, clock_mhz: float) -> Certificate:
-    """Bounds of energy, cycles and energy-delay product under the assumptions in `tables`."""
+def compulsory_bounds(
+    tables: Tables, clock_mhz: float, outermost_pj: float = 0.0, outermost_cycles: float = 0.0, how: str = "compulsory"
+) -> Certificate:
+    """Bounds of energy, cycles and energy-delay product under the assumptions in `tables`. What is known of the
+    outermost memory's energy and time by other means (curve.py) takes the place of what is compulsory there, if it is
+    more."""
     levels = tables.levels
     macs = math.prod(int(size) for size in tables.sizes)
     words = [float(footprint(tables, tensor, tables.sizes)) for tensor in range(TENSORS)]
@@ -51,14 +55,25 @@ def compulsory_bounds(tables: Tables, clock_mhz: float) -> Certificate:
         np.maximum(read_bits / tables.read_bits_per_cycle, written_bits / tables.write_bits_per_cycle),
         (read_bits + written_bits) / tables.port_bits_per_cycle,
     )
-    cycles = max(float(math.ceil(macs / instances[levels])), float((memory_cycles / instances[:levels]).max()))
+    cycles = max(
+        float(math.ceil(macs / instances[levels])),
+        float((memory_cycles / instances[:levels]).max()),
+        outermost_cycles,
+    )
+    memory_pj = (reads * tables.read_pj + writes * tables.write_pj).sum(axis=1)
+    memory_pj[0] = max(memory_pj[0], outermost_pj)
     energy_pj = (
         macs * tables.mac_pj
-        + float((reads * tables.read_pj + writes * tables.write_pj + delivered * tables.hop_pj).sum())
+        + float(memory_pj.sum())
+        + float((delivered * tables.hop_pj).sum())
         + cycles * tables.leakage_pj_per_cycle
     )
-    how = dict.fromkeys(("energy", "cycles", "edp"), "compulsory")
-    return Certificate(energy_pj, cycles, energy_pj * 1e-12 * cycles / (clock_mhz * 1e6), how)
+    return Certificate(
+        energy_pj,
+        cycles,
+        energy_pj * 1e-12 * cycles / (clock_mhz * 1e6),
+        dict.fromkeys(("energy", "cycles", "edp"), how),
+    )
 
 
 def _sharing(tables: Tables, tensor: int, from_level: int) -> float:

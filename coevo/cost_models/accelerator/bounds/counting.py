@@ -42,10 +42,11 @@ def sums_of(tables: Tables, order: OrderClass) -> Sums:
     ramp = np.zeros(count)
     for place, weight in walk.ramp.items():
         ramp[place] = weight
-    matrices, features = matrices_of(walk.list, tables.levels, tables.axes)
+    matrices, widths, features = matrices_of(walk.list, tables.levels, tables.axes)
     differences = list(walk.differences.items())
     return Sums(
         matrices=matrices,
+        widths=widths,
         features=features,
         positive=positive,
         signed=signed,

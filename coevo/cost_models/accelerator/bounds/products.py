@@ -55,10 +55,12 @@ class Sums:
 
     `positive` [1 + I, J]: coefficients of the energy and of the I limits without the differences; `target`, `larger`,
     `smaller` int64 [D] and `weight` [D] (all positive): the differences; `signed` [1 + I, J]: both together. `ramp`
-    [J], `room` [c, J]. `matrices`: M of every group. `features`: the row features, in the order of their columns.
+    [J], `room` [c, J]. `matrices` [groups, features, J]: M of every group, of which the first `widths` [groups] rows
+    count. `features`: the row features, in the order of their rows.
     """
 
-    matrices: tuple[Floats, ...]
+    matrices: Floats
+    widths: NDArray[np.int64]
     features: tuple[RowFeature, ...]
     positive: Floats
     signed: Floats
@@ -71,8 +73,10 @@ class Sums:
     leakage: float
 
 
-def matrices_of(products: list[Product], levels: int, axes: int) -> tuple[tuple[Floats, ...], tuple[RowFeature, ...]]:
-    """M of every group, and the row features that its last columns stand for."""
+def matrices_of(
+    products: list[Product], levels: int, axes: int
+) -> tuple[Floats, NDArray[np.int64], tuple[RowFeature, ...]]:
+    """M of every group, padded to one size; how many rows of each count; and the row features of the last of them."""
     features = sorted({feature for product in products for feature in (*product.rows, *product.columns)})
     matrices = []
     for group in GROUPS:
@@ -87,5 +91,9 @@ def matrices_of(products: list[Product], levels: int, axes: int) -> tuple[tuple[
             blocks.append(
                 np.array([[float(feature in own) for own in used] for feature in features]).reshape(-1, len(products))
             )
-        matrices.append(np.ascontiguousarray(np.concatenate(blocks)))
-    return tuple(matrices), tuple(features)
+        matrices.append(np.concatenate(blocks))
+    widths = np.array([len(matrix) for matrix in matrices])
+    padded = np.zeros((len(GROUPS), int(widths.max()), len(products)))
+    for place, matrix in enumerate(matrices):
+        padded[place, : len(matrix)] = matrix
+    return padded, widths, tuple(features)

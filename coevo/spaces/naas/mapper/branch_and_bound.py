@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coevo.cost_models.accelerator.bounds.chain_groups import chain_groups, features_of
-from coevo.cost_models.accelerator.bounds.counting import sums_of
-from coevo.cost_models.accelerator.bounds.order_classes import OrderClass, order_classes
+from coevo.cost_models.accelerator.bounds.classes import class_sums
+from coevo.cost_models.accelerator.bounds.order_classes import OrderClass
 from coevo.cost_models.accelerator.bounds.products import RowFeature, Sums
 from coevo.kernels.mapping_cost import MappingArrays, Tables
 from coevo.spaces.naas.mapper import node_kernels
@@ -29,26 +29,19 @@ Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 SLACK = 1e-10
 """Logarithms below this are rounding: a node that could win no more than that is closed."""
-ROOT = (100, 0.0, 50, 3000.0)
-INNER = (24, 20.0, 2, 3000.0)
+ROOT = (40, 0.0, 20, 10_000.0)
+INNER = (24, 8.0, 1, 10_000.0)
 """Iterations of the relaxation, how many came before them, sweeps of the descent, and mappings that are enumerated."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Problem:
-    """One order class of one layer, as arrays."""
-
-    order: OrderClass
-    sums: Sums
-    features: Floats
-    rows: tuple[Whole, ...]  # of every group, which of its chains
-    widths: Whole
-    matrices: Floats
 
 
 @dataclass(eq=False, slots=True)
 class Node:
-    problem: Problem
+    """`features` [features, N] of all chains, shared by all nodes; `rows`: which of them the node has, groups one after
+    another; `offsets`: where the groups begin; `weights`: where the relaxation begins."""
+
+    order: OrderClass
+    sums: Sums
+    features: Floats
     rows: Whole
     offsets: Whole
     weights: tuple[Floats, ...]
@@ -79,36 +72,31 @@ class Tree:
         self.heap: list[tuple[float, int, Node]] = []
         self.ticket = itertools.count()
         self.nodes = self.judged = 0
-        self.known: dict[tuple[RowFeature, ...], list[Floats]] = {}
         self.residual = np.inf  # bounds of leaves that promised more than they hold
-        for order in order_classes(tables, constraints.stays):
-            problem = self._problem(order)
-            lengths = [len(rows) for rows in problem.rows]
-            if min(lengths) == 0:
+        above_one = [group.bounds[:, :, : tables.levels] > 1 for group in self.groups]
+        lengths = [len(group.bounds) for group in self.groups]
+        self.starts = np.concatenate([[0], np.cumsum(lengths)])
+        shared: dict[tuple[RowFeature, ...], Floats] = {}
+        for order, sums in class_sums(tables, constraints.stays):
+            if sums.features not in shared:
+                shared[sums.features] = self._features(sums)
+            inside = [
+                np.flatnonzero(~(order.single[:, list(group.loops)].T & above).any(axis=(1, 2)))
+                for group, above in zip(self.groups, above_one, strict=True)
+            ]
+            if min(len(rows) for rows in inside) == 0:
                 continue  # constraints ask for loops that the class has not
-            offsets = np.concatenate([[0], np.cumsum(lengths)])
-            root = Node(problem, np.arange(offsets[-1]), offsets, first_weights(problem.sums), 0)
-            self._push(-np.inf, root)
+            rows = np.concatenate([start + rows for start, rows in zip(self.starts, inside, strict=False)])
+            offsets = np.concatenate([[0], np.cumsum([len(rows) for rows in inside])])
+            self._push(-np.inf, Node(order, sums, shared[sums.features], rows, offsets, first_weights(sums), 0))
 
-    def _problem(self, order: OrderClass) -> Problem:
-        sums = sums_of(self.tables, order)
-        if sums.features not in self.known:
-            self.known[sums.features] = [features_of(self.tables, group, sums.features) for group in self.groups]
-        kept, parts = [], []
-        for group, features in zip(self.groups, self.known[sums.features], strict=True):
-            single = order.single[:, list(group.loops)].T
-            inside = ~(single & (group.bounds[:, :, : self.tables.levels] > 1)).any(axis=(1, 2))
-            kept.append(np.flatnonzero(inside))
-            parts.append(features[inside])
-        widths = np.array([part.shape[1] for part in parts])
-        features = np.zeros((int(widths.max()), sum(len(part) for part in parts)))
-        matrices = np.zeros((len(parts), int(widths.max()), sums.positive.shape[1]))
-        start = 0
-        for place, part in enumerate(parts):
-            features[: widths[place], start : start + len(part)] = part.T
-            matrices[place, : widths[place]] = sums.matrices[place]
-            start += len(part)
-        return Problem(order, sums, features, tuple(kept), widths, matrices)
+    def _features(self, sums: Sums) -> Floats:
+        """Features of all chains of all groups, [features, N]."""
+        features = np.zeros((sums.matrices.shape[1], int(self.starts[-1])))
+        for place, group in enumerate(self.groups):
+            own = features_of(self.tables, group, sums.features)
+            features[: own.shape[1], self.starts[place] : self.starts[place + 1]] = own.T
+        return features
 
     def _push(self, bound: float, node: Node) -> None:
         heapq.heappush(self.heap, (bound, next(self.ticket), node))
@@ -144,27 +132,29 @@ class Tree:
         return Searched(self.best, value, bound, self.closed, self.nodes, self.judged)
 
     def _expand(self, known: float, node: Node) -> None:
-        problem, sums = node.problem, node.problem.sums
+        sums = node.sums
         weights = tuple(part.copy() for part in node.weights)
-        place, judged = np.empty(len(problem.widths), dtype=np.int64), np.zeros(1, dtype=np.int64)
-        settings = ROOT if node.depth == 0 else INNER
+        place, judged = np.empty(len(self.groups), dtype=np.int64), np.zeros(1, dtype=np.int64)
         arrays = (sums.positive, sums.signed, sums.target, sums.larger, sums.smaller, sums.weight, sums.ramp, sums.room)
         bound, value, below, below_ends, above, above_ends = node_kernels.expand(
-            problem.features, problem.widths, problem.matrices, arrays, sums.leakage, self.with_energy,
-            self.with_cycles, node.rows, node.offsets, weights, self.cutoff - SLACK, known, settings, place, judged,
+            node.features, sums.widths, sums.matrices, arrays, sums.leakage, self.with_energy, self.with_cycles,
+            node.rows, node.offsets, weights, self.cutoff - SLACK, known, ROOT if node.depth == 0 else INNER, place,
+            judged,
         )  # fmt: skip
         self.judged += int(judged[0])
-        self._improve(problem, place, value)
-        if bound >= self.cutoff - SLACK or not len(below):
+        self._improve(node.order, place, value)
+        if bound >= self.cutoff - SLACK:
             return
-        self._push(bound, Node(problem, below, below_ends, weights, node.depth + 1))
-        self._push(bound, Node(problem, above, above_ends, weights, node.depth + 1))
+        for rows, ends in ((below, below_ends), (above, above_ends)):
+            if len(rows):
+                child = Node(node.order, sums, node.features, rows, ends, weights, node.depth + 1)
+                self._push(bound, child)
 
-    def _improve(self, problem: Problem, rows: Whole, value: float) -> None:
-        """Take the mapping of chains `rows` if it is better than the best one."""
+    def _improve(self, order: OrderClass, rows: Whole, value: float) -> None:
+        """Take the mapping of chains `rows`, one a group, if it is better than the best one."""
         if value >= self.cutoff - 1e-12:
             return
-        arrays = self.mapping(problem, rows)
+        arrays = self.mapping(order, rows)
         judged = judge(self.tables, arrays, self.goal)
         true = float(np.log(judged.value[0])) if judged.overflow[0] == 0.0 else np.inf
         if true > value + SLACK * 10:
@@ -172,18 +162,16 @@ class Tree:
         if true < self.cutoff:
             self.best, self.cutoff = arrays, true
 
-    def mapping(self, problem: Problem, rows: Whole) -> MappingArrays:
-        """The mapping of one chain for every group; `rows` are those of the problem's features."""
+    def mapping(self, order: OrderClass, rows: Whole) -> MappingArrays:
+        """The mapping of one chain for every group."""
         levels, axes = self.tables.levels, self.tables.axes
         temporal = np.ones((1, levels, 8), dtype=np.int64)
         spatial = np.ones((1, axes, 8), dtype=np.int64)
-        start = 0
-        for group, kept, row in zip(self.groups, problem.rows, rows, strict=True):
-            bounds = group.bounds[kept[row - start]]
+        for group, start, row in zip(self.groups, self.starts, rows, strict=False):
+            bounds = group.bounds[row - start]
             for position, loop in enumerate(group.loops):
                 temporal[0, :, loop], spatial[0, :, loop] = bounds[position, :levels], bounds[position, levels:]
-            start += len(kept)
-        return MappingArrays(temporal, problem.order.ranks()[None], spatial)
+        return MappingArrays(temporal, order.ranks()[None], spatial)
 
 
 def first_weights(sums: Sums) -> tuple[Floats, ...]:

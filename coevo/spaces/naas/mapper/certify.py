@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from coevo.cost_models.accelerator.bounds import Certificate, compulsory_bounds
+from coevo.cost_models.accelerator.bounds import Certificate, compulsory_bounds, curve_bounds
 from coevo.kernels.mapping_cost import Tables
 from coevo.spaces.naas.mapper.branch_and_bound import Tree
 
-NODES = 60
-"""For the goals that were not asked for: about what bounds every order class and opens the lowest of them."""
 
+def certificate(tables: Tables, clock_mhz: float, tree: Tree, nodes: int) -> Certificate:
+    """Bounds over the space that `tree` searched, which may have gone any distance.
 
-def certificate(tables: Tables, clock_mhz: float, tree: Tree) -> Certificate:
-    """Bounds over the space that `tree` searched, which may have gone any distance. The trees of the other goals are
-    opened a little; their bounds hold apart, and their product holds for the energy-delay product."""
-    floor = compulsory_bounds(tables, clock_mhz)
-    bounds = {"energy": floor.energy_pj, "cycles": floor.cycles}
-    how = dict(floor.how)
+    The trees of the other goals get `nodes` each; the product of their bounds holds for the energy-delay product too.
+    A tree bounds more tightly than the cheap bounds do as soon as it has seen every order class; before that they stand
+    in for it.
+    """
+    trees = {tree.goal: tree}
     for goal in ("energy", "cycles"):
-        own = tree if tree.goal == goal else Tree(tables, goal, tree.best, tree.constraints)
-        if own is not tree:
-            own.run(NODES)
-        bounds[goal], how[goal] = _higher(bounds[goal], how[goal], own)
+        if goal not in trees:
+            trees[goal] = Tree(tables, goal, tree.best, tree.constraints)
+            trees[goal].run(nodes)
+    found = {goal: each.result() for goal, each in trees.items()}
+    floor = compulsory_bounds(tables, clock_mhz)
+    if not all(each.closed or each.bound > 0.0 for each in found.values()):
+        floor = curve_bounds(tables, clock_mhz)
     joule_seconds = 1e-12 / (clock_mhz * 1e6)
-    product = bounds["energy"] * bounds["cycles"]
-    if product > floor.edp_js / joule_seconds:
-        how["edp"] = "relaxation"
-    product = max(product, floor.edp_js / joule_seconds)
-    if tree.goal == "edp":
-        product, how["edp"] = _higher(product, how["edp"], tree)
-    return Certificate(bounds["energy"], bounds["cycles"], product * joule_seconds, how)
-
-
-def _higher(known: float, how: str, tree: Tree) -> tuple[float, str]:
-    found = tree.result()
-    if found.closed:
-        return found.value, "exhaustive"
-    return (found.bound, "relaxation") if found.bound > known else (known, how)
+    known = {"energy": floor.energy_pj, "cycles": floor.cycles}
+    how = dict(floor.how)
+    for goal in ("energy", "cycles", "edp"):
+        if goal == "edp":
+            known[goal] = known["energy"] * known["cycles"]
+            how[goal] = how["energy"] if how["energy"] == how["cycles"] != "exhaustive" else "relaxation"
+        if goal in found and found[goal].closed:
+            known[goal], how[goal] = found[goal].bound, "exhaustive"
+        elif goal in found and found[goal].bound > known[goal]:
+            known[goal], how[goal] = found[goal].bound, "relaxation"
+    return Certificate(known["energy"], known["cycles"], known["edp"] * joule_seconds, how)

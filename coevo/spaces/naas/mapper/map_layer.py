@@ -12,18 +12,22 @@ from coevo.cost_models.accelerator.bounds import Certificate
 from coevo.errors import ConfigError, InputError
 from coevo.hardware.accelerators import Accelerator
 from coevo.kernels.mapping_cost import MappingArrays, Tables
+from coevo.kernels.mapping_cost.sampling import search
 from coevo.spaces.naas.mapper import evolution, sampling
 from coevo.spaces.naas.mapper.branch_and_bound import Tree
 from coevo.spaces.naas.mapper.certify import certificate
 from coevo.spaces.naas.mapper.constraints import FREE, Constraints
 from coevo.spaces.naas.mapper.encoding import ENCODINGS
 from coevo.spaces.naas.mapper.feasible import refuse_what_never_fits
-from coevo.spaces.naas.mapper.goals import GOALS, judge
+from coevo.spaces.naas.mapper.goals import GOALS, judge, nothing_fits
 from coevo.spaces.naas.mapper.mapped_layer import MappedLayer
 
-METHODS = ("exact", "evolution", "naas", "random")
+METHODS = ("exact", "sampling", "evolution", "naas", "random")
+START = 2000
+"""Mappings that the sampler draws before a tree begins, so that it has something to compare with."""
 EVALUATIONS = 3000
 NODES = 20_000
+BOUND_NODES = 60
 
 
 def map_layer(
@@ -37,6 +41,7 @@ def map_layer(
     seed: int = 0,
     certify: bool = True,
     nodes: int = NODES,
+    bound_nodes: int = BOUND_NODES,
     encoding: str = "importance",
     constraints: Constraints | None = None,
 ) -> MappedLayer:
@@ -44,14 +49,16 @@ def map_layer(
 
     - "exact": a tree over the whole declared mapping space, of at most `nodes` nodes or `seconds`. When it ends by
       itself, the answer is the optimum and says so; otherwise it is the best mapping found.
+    - "sampling": the best of `evaluations` mappings that the compiled sampler draws, tiles as large as fit among them:
+      about 1 us each, and hard to beat in a few milliseconds.
     - "evolution": NAAS's evolution in `encoding` ("importance", or "index", the control), and a search near the best;
       `evaluations` mappings together. "naas": the evolution alone, as in the paper.
-    - "random": the best of `evaluations` random mappings, the control.
+    - "random": the best of `evaluations` random vectors of the importance encoding, the control of the evolution.
 
     With `certify` the answer carries lower bounds, which come from the tree whatever the method is; the mapping is the
-    method's own. Without `seconds` the answer follows from the arguments; random numbers come from `seed` and the
-    layer's shape. A layer of which nothing fits, or nothing obeys `constraints` (method "exact" only), is an
-    `InputError`.
+    method's own. The two goals that were not asked for get `bound_nodes` nodes each for their bounds. Without `seconds`
+    the answer follows from the arguments; random numbers come from `seed` and the layer's shape. A layer of which
+    nothing fits, or nothing obeys `constraints` (method "exact" only), is an `InputError`.
     """
     for label, value, offered in (
         ("goal", goal, GOALS),
@@ -60,7 +67,7 @@ def map_layer(
     ):
         if value not in offered:
             raise ConfigError(f"{label}: expected one of {', '.join(offered)}, got {value!r}")
-    for label, number in (("evaluations", evaluations), ("nodes", nodes)):
+    for label, number in (("evaluations", evaluations), ("nodes", nodes), ("bound_nodes", bound_nodes)):
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise ConfigError(f"{label}: expected a whole number of at least 1, got {number!r}")
     if constraints is not None and method != "exact":
@@ -70,7 +77,8 @@ def map_layer(
     refuse_what_never_fits(layer, accelerator, tables)
     tree: Tree | None = None
     if method == "exact":
-        tree = Tree(tables, goal, constraints=bound)
+        start = search(tables, START, 0, goal).mappings if constraints is None else None
+        tree = Tree(tables, goal, start if start is not None and len(start) else None, bound)
         tree.run(nodes, seconds=seconds)
         if tree.best is None:
             raise InputError(
@@ -78,19 +86,22 @@ def map_layer(
                 + ("was found" if tree.heap else "obeys the constraints and fits")
                 + f" after {tree.nodes} nodes; loosen the constraints or allow more nodes"
             )
-        best, used = tree.best, tree.judged
+        best, used = tree.best, tree.judged + (START if constraints is None else 0)
     else:
-        generator = np.random.Generator(np.random.Philox(_seed_of(seed, layer)))
+        generator, used = np.random.Generator(np.random.Philox(_seed_of(seed, layer))), evaluations
         if method in ("evolution", "naas"):
             settings = evolution.PAPER if method == "naas" else None
-            found = evolution.evolve(tables, generator, evaluations, goal, encoding, settings)
-            best, used = found.best, found.evaluations
+            best = evolution.evolve(tables, generator, evaluations, goal, encoding, settings).best
+        elif method == "random":
+            best = sampling.best_of(tables, generator, evaluations, goal)
         else:
-            best, used = sampling.best_of(tables, generator, evaluations, goal), evaluations
+            best = search(tables, evaluations, _seed_of(seed, layer) % 2**62, goal).mappings
+            if not len(best):
+                raise nothing_fits(evaluations)
         if certify:
             tree = Tree(tables, goal, best)
             tree.run(nodes, seconds=seconds)
-    return _answer(accelerator, tables, best, used, goal, tree if certify else None)
+    return _answer(accelerator, tables, best, used, goal, tree if certify else None, bound_nodes)
 
 
 def map_layers(
@@ -104,6 +115,7 @@ def map_layers(
     seed: int = 0,
     certify: bool = True,
     nodes: int = NODES,
+    bound_nodes: int = BOUND_NODES,
     encoding: str = "importance",
 ) -> list[MappedLayer]:
     """`map_layer` for many, each with the same arguments; layers of one shape are searched once."""
@@ -111,7 +123,18 @@ def map_layers(
     for layer in layers:
         if layer.shape not in known:
             known[layer.shape] = map_layer(
-                layer, accelerator, assumptions, goal, method, evaluations, seconds, seed, certify, nodes, encoding
+                layer,
+                accelerator,
+                assumptions,
+                goal,
+                method,
+                evaluations,
+                seconds,
+                seed,
+                certify,
+                nodes,
+                bound_nodes,
+                encoding,
             )
     return [known[layer.shape] for layer in layers]
 
@@ -121,14 +144,20 @@ def _seed_of(seed: int, layer: Layer) -> int:
 
 
 def _answer(
-    accelerator: Accelerator, tables: Tables, best: MappingArrays, evaluations: int, goal: str, tree: Tree | None
+    accelerator: Accelerator,
+    tables: Tables,
+    best: MappingArrays,
+    evaluations: int,
+    goal: str,
+    tree: Tree | None,
+    bound_nodes: int,
 ) -> MappedLayer:
     judged = judge(tables, best, goal)
     energy_pj, cycles = float(judged.energy_pj[0]), float(judged.cycles[0])
     seconds = cycles / (accelerator.clock_mhz * 1e6)
     bounds: Certificate | None = None
     if tree is not None:
-        bounds = certificate(tables, accelerator.clock_mhz, tree)
+        bounds = certificate(tables, accelerator.clock_mhz, tree, bound_nodes)
     return MappedLayer(
         unstack(best, 0), energy_pj, cycles, seconds * 1e3, energy_pj * 1e-12 * seconds, evaluations, goal, bounds
     )

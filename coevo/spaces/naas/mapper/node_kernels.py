@@ -12,6 +12,8 @@ import numpy as np
 from coevo.cost_models.accelerator.bounds.relaxation import coefficients, ranges, relax
 from coevo.kernels.jit import compiled
 
+NEAR = 1.0
+"""The descent looks at chains that lift the bound by less than that (a factor e)."""
 FITS = 1.0 + 1e-9
 """Room is compared in rounded logarithms; a whole word more is far above this."""
 
@@ -222,6 +224,25 @@ def _ends(keep: Any, offsets: Any) -> Any:
 
 
 @compiled
+def _descend_among(
+    near: Any, features: Any, offsets: Any, widths: Any, matrices: Any, signed: Any, ramp: Any, room: Any,
+    leakage: float, with_energy: bool, with_cycles: bool, sweeps: int, place: Any,
+) -> float:  # fmt: skip
+    """`descend` over the chains `near` alone; `place` counts among all."""
+    ends = _ends(near, offsets)
+    rows = np.flatnonzero(near)
+    few = _subset(features, near, len(rows))
+    factors = np.empty((len(rows), signed.shape[1]))
+    factors_of(few, ends, widths, matrices, factors)
+    for g in range(len(place)):
+        place[g] = ends[g] + near[offsets[g] : place[g]].sum()
+    value = descend(factors, ends, place, signed, ramp, room, leakage, with_energy, with_cycles, sweeps)
+    for g in range(len(place)):
+        place[g] = rows[place[g]]
+    return value
+
+
+@compiled
 def expand(
     all_features: Any, widths: Any, matrices: Any, sums: Any, leakage: float, with_energy: bool, with_cycles: bool,
     rows: Any, offsets: Any, weights: Any, cutoff: float, known: float, settings: Any, place: Any, judged: Any,
@@ -263,14 +284,19 @@ def expand(
     for g in range(groups):
         place[g] = ends[g] + keep[offsets[g] : chosen[g]].sum()
     offsets = ends
-    factors = np.empty((len(rows), products))
-    factors_of(features, offsets, widths, matrices, factors)
-    value = descend(factors, offsets, place, signed, ramp, room, leakage, with_energy, with_cycles, sweeps)
+    near = np.empty(len(rows), dtype=np.bool_)
+    for g in range(groups):
+        for row in range(offsets[g], offsets[g + 1]):
+            near[row] = scores[row] - least[g] < NEAR
+    value = _descend_among(near, features, offsets, widths, matrices, signed, ramp, room, leakage, with_energy,
+                           with_cycles, sweeps, place)  # fmt: skip
     size = 1.0
     for g in range(groups):
         size *= offsets[g + 1] - offsets[g]
     if size <= leaves:
         better = place.copy()
+        factors = np.empty((len(rows), products))
+        factors_of(features, offsets, widths, matrices, factors)
         found = enumerate_all(factors, offsets, scores, least, bound, min(cutoff, value), signed, ramp, room, leakage,
                               with_energy, with_cycles, better, judged)  # fmt: skip
         if found < value:

@@ -34,7 +34,7 @@ def draw(random, tables, order, groups, batch):
 
 def evaluate(tables, sums, groups, rows):
     logs = sum(
-        features_of(tables, group, sums.features)[rows[:, place]] @ sums.matrices[place]
+        features_of(tables, group, sums.features)[rows[:, place]] @ sums.matrices[place][: sums.widths[place]]
         for place, group in enumerate(groups)
     )
     products = np.exp(logs)

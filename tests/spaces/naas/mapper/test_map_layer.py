@@ -11,7 +11,7 @@ from coevo.spaces.naas.mapper import map_layer, map_layers
 LAYER = convolution("conv", (14, 14), 32, 48, 3, 1, 1)
 
 
-@pytest.mark.parametrize("method", ["exact", "evolution", "naas", "random"])
+@pytest.mark.parametrize("method", ["exact", "sampling", "evolution", "naas", "random"])
 def test_the_answer_is_valid_and_costs_what_is_said(accelerator, method):
     found = map_layer(LAYER, accelerator, method=method, evaluations=500)
     evaluation = evaluate_mapping(LAYER, accelerator, found.mapping)

@@ -4,7 +4,7 @@
 
 The outer study chooses hardware; its evaluator finds the best mapping of every layer of a small network by evolution
 over arrays, once for each pair of a hardware slice and a layer. The study runs with each number of workers, and once
-with every inner search done anew; all must give the same outcomes. See accelerator.py for what the costs are (made up).
+with every inner search done anew; all must give the same outcomes. Costs are made up: toy_accelerator.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from accelerator import Layer, Slice, best_mappings
+from toy_accelerator import Layer, Slice, best_mappings
 
 from coevo import Candidate, Context, Evaluator, Outcome, Pick, Problem, Space, Stage, Study, Violation
 

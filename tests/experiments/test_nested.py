@@ -14,8 +14,8 @@ import pytest
 NESTED = Path(__file__).resolve().parents[2] / "experiments" / "nested"
 sys.path.insert(0, str(NESTED))
 
-import accelerator  # noqa: E402
 import co_search  # noqa: E402
+import toy_accelerator as accelerator  # noqa: E402
 
 from coevo.search.canonical import stream  # noqa: E402
 from coevo.testing import check_evaluator, check_space  # noqa: E402

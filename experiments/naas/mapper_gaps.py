@@ -112,7 +112,9 @@ def _totals(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _bars(measurements: dict[str, Any], seconds: float) -> list[dict[str, Any]]:
-    bars = [_bench.at_most("all layers on both accelerators", seconds, "s", SECONDS)]
+    cpu_s = sum(measurements[name]["totals"]["cpu_s"] for name in ACCELERATORS)
+    note = f"{cpu_s:.1f} s of processor time; the machine's load is in the file"
+    bars = [_bench.at_most("all layers on both accelerators", seconds, "s", SECONDS, note)]
     for name in ACCELERATORS:
         totals = measurements[name]["totals"]
         proven = f"{totals['optimal_layers']} of {totals['layers']} layers are proven optimal"

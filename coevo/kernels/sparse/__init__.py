@@ -1,0 +1,1 @@
+"""Sparse convolution over voxels: data, coordinates, kernel maps. torch, triton and NumPy alone."""

@@ -1,0 +1,1 @@
+"""Voxels of every stride of a scan: packed keys, one sort, parents."""

@@ -1,0 +1,1 @@
+"""Kernel maps: which input row meets which output row at which offset."""

@@ -1,0 +1,32 @@
+"""Which builder makes what: the kernels on a CUDA device, plain torch elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coevo.kernels.sparse.coordinates.levels import Level
+from coevo.kernels.sparse.maps import reference
+from coevo.kernels.sparse.maps.kernel_map import KernelMap, Pairs, SortedRows
+from coevo.kernels.sparse.maps.offsets import Triple
+
+Tensor = Any
+
+
+def kernel_map(inputs: Level, outputs: Level, kernel_size: Triple, stride: Triple, dilation: Triple) -> KernelMap:
+    """The map of a convolution from the voxels `inputs` to the voxels `outputs` (`reference.kernel_map`)."""
+    return reference.kernel_map(inputs, outputs, kernel_size, stride, dilation)
+
+
+def inverse_neighbours(forward: KernelMap) -> Tensor:
+    """int32 [K, capacity_in]: the output row that meets an input row at offset k, or -1."""
+    return reference.inverse_neighbours(forward)
+
+
+def sorted_rows(forward: KernelMap, splits: int, width: int) -> SortedRows:
+    """Rows in use by falling masks; then the rows that are not in use."""
+    return reference.sorted_rows(forward, splits, width)
+
+
+def compacted_pairs(forward: KernelMap) -> Pairs:
+    """The pairs of a map, offset after offset."""
+    return reference.compacted_pairs(forward)

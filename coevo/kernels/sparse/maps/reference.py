@@ -1,0 +1,85 @@
+"""Kernel maps in plain torch, on any device: the reference of the kernels. It waits for the device."""
+
+from __future__ import annotations
+
+from coevo.errors import missing_extra
+from coevo.kernels.sparse.coordinates.levels import Level
+from coevo.kernels.sparse.coordinates.reference import rows_at
+from coevo.kernels.sparse.maps.kernel_map import KernelMap, Pairs, SortedRows
+from coevo.kernels.sparse.maps.offsets import Triple, offsets
+
+try:
+    import torch
+except ImportError as error:
+    raise missing_extra("torch", "quantum") from error
+
+from typing import Any
+
+Tensor = Any
+
+
+def kernel_map(inputs: Level, outputs: Level, kernel_size: Triple, stride: Triple, dilation: Triple) -> KernelMap:
+    """The map of a convolution from the voxels `inputs` to the voxels `outputs`: output q meets at offset d the input
+    at q + d * dilation * inputs.stride. The stride is noted, not used."""
+    device = inputs.keys.device
+    steps = torch.tensor(offsets(kernel_size), device=device).reshape(-1, 3)
+    steps = steps * torch.tensor(dilation, device=device) * torch.tensor(inputs.stride, device=device)
+    used = int(outputs.count)
+    coords = outputs.coords[:used].to(torch.int64)
+    neighbours = torch.full((len(steps), outputs.capacity), -1, dtype=torch.int32, device=device)
+    for k, step in enumerate(steps):
+        at = torch.cat([coords[:, :1], coords[:, 1:] + step], dim=1)
+        neighbours[k, :used] = rows_at(inputs, at).to(torch.int32)
+    return KernelMap(
+        neighbours,
+        count_in=inputs.count,
+        count_out=outputs.count,
+        capacity_in=inputs.capacity,
+        kernel_size=kernel_size,
+        stride=stride,
+        dilation=dilation,
+        symmetric=inputs is outputs and all(size % 2 for size in kernel_size),
+    )
+
+
+def inverse_neighbours(forward: KernelMap) -> Tensor:
+    """int32 [K, capacity_in]: the output row that meets an input row at offset k, or -1."""
+    shape = (forward.volume, forward.capacity_in + 1)
+    back = torch.full(shape, -1, dtype=torch.int32, device=forward.neighbours.device)
+    rows = torch.arange(forward.capacity_out, dtype=torch.int32, device=back.device).expand_as(forward.neighbours)
+    found = forward.neighbours.to(torch.int64)
+    back.scatter_(1, torch.where(found >= 0, found, forward.capacity_in), rows)  # the last column is for nobody
+    return back[:, :-1].contiguous()
+
+
+def sorted_rows(forward: KernelMap, splits: int, width: int) -> SortedRows:
+    """Rows in use by falling masks, equal ones in their order; then the rows that are not in use."""
+    device, capacity = forward.neighbours.device, forward.capacity_out
+    order = torch.empty((splits, capacity), dtype=torch.int32, device=device)
+    masks = torch.zeros((splits, capacity), dtype=torch.int32, device=device)
+    unused = torch.arange(capacity, device=device) >= forward.count_out
+    for split in range(splits):
+        present = forward.neighbours[split * width : (split + 1) * width] >= 0
+        bits = (1 << torch.arange(len(present), device=device))[:, None]
+        mask = (present * bits).sum(dim=0).masked_fill(unused, -1)
+        values, rows = torch.sort(mask, descending=True, stable=True)
+        order[split], masks[split] = rows, values.clamp(min=0)
+    return SortedRows(order, masks, width)
+
+
+def compacted_pairs(forward: KernelMap) -> Pairs:
+    """The pairs, offset after offset. Nothing here waits for the device."""
+    flat = forward.neighbours.reshape(-1)
+    device = flat.device
+    present = flat >= 0
+    place = torch.cumsum(present, dim=0)
+    starts = torch.zeros(forward.volume + 1, dtype=torch.int32, device=device)
+    if forward.capacity_out:
+        starts[1:] = place.reshape(forward.volume, -1)[:, -1]
+    inputs = torch.zeros(len(flat) + 1, dtype=torch.int32, device=device)
+    outputs = torch.zeros_like(inputs)
+    rows = torch.arange(forward.capacity_out, dtype=torch.int32, device=device).repeat(forward.volume)
+    where = torch.where(present, place - 1, len(flat))
+    inputs.scatter_(0, where, flat)
+    outputs.scatter_(0, where, rows)
+    return Pairs(inputs[:-1], outputs[:-1], starts)

@@ -91,6 +91,8 @@ def unknown_name(kind: str, given: str, choices: Iterable[str], where: str = "")
     return UnknownName(f"unknown {kind} {given!r}{place}.{hint} Offered: {offered}.")
 
 
-def missing_extra(package: str, extra: str) -> MissingExtra:
-    """The error for an optional dependency: names the extra that brings it."""
-    return MissingExtra(f"{package} is not installed. It comes with the extra {extra!r}: pip install 'coevo[{extra}]'")
+def missing_extra(package: str, *extras: str) -> MissingExtra:
+    """The error for an optional dependency: names the extra that brings it, or each of several that do."""
+    named = " or ".join(repr(extra) for extra in extras)
+    which = "the extra" if len(extras) == 1 else "the extras"
+    return MissingExtra(f"{package} is not installed. It comes with {which} {named}: pip install 'coevo[{extras[0]}]'")

@@ -14,7 +14,7 @@ from coevo.errors import missing_extra
 try:
     import numba
 except ImportError as error:
-    raise missing_extra("numba", "quantum") from error
+    raise missing_extra("numba", "quantum", "naas") from error
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

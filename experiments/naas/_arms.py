@@ -52,7 +52,7 @@ def search(setting: Setting, seed: int, trials: int, algorithm: str = "nsga2") -
         runner="inline",
     ) as study:
         options = setting.options
-        study.enqueue(answers_of(setting.template, options.encoding, options.connectivity))
+        study.enqueue(answers_of(setting.template, options.encoding, options.connectivity, options.loops_per_axis))
         study.run(trials=trials)
         done = [trial for trial in study.trials() if trial.outcome.ok]
         best = min(done, key=lambda trial: (trial.outcome.metrics["edp_js"], trial.index))

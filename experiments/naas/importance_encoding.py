@@ -6,6 +6,9 @@ importance   loops along the array, and orders of a mapping's loops, by real imp
 index        both by their number in a list of all: what NAAS compares with
 order        loops along the array as an order, which coevo mixes and mutates as such; mappings as in `importance`
 random       as `importance`, by random search over chips
+
+The inner search is NAAS's evolution alone: what coevo adds to it (the sampler, the search near the best) would hide how
+orders are encoded.
 """
 
 from __future__ import annotations
@@ -78,9 +81,11 @@ def one_seed(seed: int, trials: int, evaluations: int) -> dict[str, Any]:
     row: dict[str, Any] = {"seed": seed}
     for arm, (changes, algorithm) in ARMS.items():
         setting = Setting.make(
-            Options(baseline=BASELINE, networks=(NETWORK,), mapping_evaluations=evaluations, **changes)
+            Options(baseline=BASELINE, networks=(NETWORK,), mapper="naas", mapping_evaluations=evaluations, **changes)
         )
-        plain = Setting.make(Options(baseline=BASELINE, networks=(NETWORK,), mapping_evaluations=evaluations))
+        plain = Setting.make(
+            Options(baseline=BASELINE, networks=(NETWORK,), mapper="naas", mapping_evaluations=evaluations)
+        )
         found = search(setting, seed, trials, algorithm)
         row[arm] = {  # judged alike, whatever encoded the search's own mappings
             "ratios": ratios(judged(plain, baseline(plain)), judged(plain, found.design)),

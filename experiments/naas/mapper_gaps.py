@@ -1,6 +1,6 @@
 """Every layer of ResNet50 mapped on Eyeriss and on NVDLA-1024: how far from the best there is, and how long it takes.
 
-    python experiments/naas/mapper_gaps.py --out experiments/results/mapper_gaps.json
+    python experiments/naas/mapper_gaps.py --out experiments/results/naas_mapper_gaps.json
 
 The goal is the energy-delay product. Bounds hold over the whole declared mapping space under the same assumptions; a
 gap of zero is a proof that no mapping is better. The energies and delays of these mappings are compared with the least
@@ -40,7 +40,7 @@ def main() -> int:
         "--bound-nodes", type=int, default=300, help="nodes for the bounds of energy and of delay each"
     )
     arguments = options.parse_args()
-    result = _bench.Result("mapper_gaps", ("numba",))
+    result = _bench.Result("naas_mapper_gaps", ("numba",))
     workload = load_workload("resnet50")
     result.settings = {
         "network": workload.name, "layers": sum(count for _, count in workload.layers),

@@ -42,7 +42,8 @@ from coevo.spaces.naas.setting import Setting
 ELASTIC = {"family": "ofa_resnet50", "data": "digits", "input_sizes": (8, 12, 16), "width": 0.25, "stem_stride": 1,
            "supernet_steps": 200, "supernet_batch": 48}  # fmt: skip
 SLACK = 0.005
-TRIALS, SEEDS, EVALUATIONS = 200, 5, 300
+TRIALS, SEEDS, EVALUATIONS = 200, 5, 2000
+MAPPER = "sampling"
 ARMS = ("chip", "both", "network", "random")
 
 
@@ -78,7 +79,7 @@ def main() -> int:
 
 
 def one_seed(seed: int, trials: int, evaluations: int) -> dict[str, Any]:
-    options = Options(mapping_evaluations=evaluations, elastic=ELASTIC)
+    options = Options(mapper=MAPPER, mapping_evaluations=evaluations, elastic=ELASTIC)
     setting = Setting.make(options)
     with tempfile.TemporaryDirectory(prefix="coevo-naas-") as home:
         made = problem_of(setting)
@@ -124,7 +125,10 @@ class _Fixed(Setting):
         from coevo.spaces.naas.hardware import build_hardware
 
         whole = largest(ELASTIC["family"], self.scale) if self.scale else None
-        return CoDesign(build_hardware(pick, self.template, self.options.encoding, self.options.connectivity), whole)
+        options = self.options
+        return CoDesign(
+            build_hardware(pick, self.template, options.encoding, options.connectivity, options.loops_per_axis), whole
+        )
 
 
 def _fixed(setting: Setting) -> Setting:

@@ -24,6 +24,7 @@ from coevo.spaces.naas.setting import Setting
 
 DESIGNS, LIMIT_S, WORKERS = 2000, 600.0, 2
 EVALUATIONS = 2000
+MAPPER = "sampling"
 
 
 def main() -> int:
@@ -40,7 +41,9 @@ def main() -> int:
         "workers": arguments.workers,
         "paper": "accelerator alone: EDP 3.01 times better than NHAS's, whose own figure is not published in units",
     }
-    setting = Setting.make(Options(baseline="eyeriss", mapping_evaluations=arguments.evaluations))
+    setting = Setting.make(
+        Options(baseline="eyeriss", loops_per_axis="baseline", mapper=MAPPER, mapping_evaluations=arguments.evaluations)
+    )
     local = run(setting, "local", arguments.workers, arguments.designs)
     runs = {"local": local}
     if not arguments.skip_ray:

@@ -21,6 +21,7 @@ from coevo.kernels.mapping_cost.packed import (
     AXIS_SIZE,
     FETCH_HOLES,
     LANES,
+    PITCH,
     RANK,
     ROWS,
     TEMPORAL,
@@ -43,10 +44,10 @@ PLACE = LOOPS  # of `rest`: which factor a lane takes
 
 
 def new_state() -> tuple[Array, Array, Array, Array]:
-    """Room for `draw`: state, what is left of each loop [8 and one more, LANES], random streams [2, LANES], an
-    order [8]."""
+    """Room for `draw`: state [., PITCH], what is left of each loop [8 and one more, LANES], random streams [2, LANES],
+    an order [8]."""
     return (
-        np.ones((STATE_ROWS, LANES)),
+        np.ones((STATE_ROWS, PITCH)),
         np.zeros((LOOPS + 1, LANES), dtype=np.int64),
         np.zeros((2, LANES), dtype=np.uint64),
         np.zeros(LOOPS, dtype=np.int64),

@@ -14,6 +14,9 @@ import numpy as np
 from coevo.kernels.mapping_cost.tables import TENSORS, Tables
 
 LANES = 128
+PITCH = LANES + 8
+"""Numbers from one row of a block to the next. Rows a power of two apart fall into the same few sets of a cache: with
+128 costing is 1.1 to 1.3 times as slow, and searching 1.05 to 1.2 times."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -63,9 +66,9 @@ READ, WRITTEN, SENT, HELD, SPARE = 12, 13, 14, 15, 16
 
 
 def new_block(levels: int, axes: int) -> tuple[Array, Array]:
-    """(block [rows, LANES], first row of each kind [17]); every bound is 1."""
+    """(block [rows, PITCH], first row of each kind [17]); every bound is 1."""
     per_loop = [levels * 8, levels * 8, axes * 8, levels * 8, (levels + 1) * 8, 8]
     counts = [levels, levels * TENSORS, levels + 1, levels + 1, TENSORS * (levels + 1), 3 * (levels + 1)]
     sizes = [*per_loop, *counts, levels, levels, levels, levels, 13]
     first = np.concatenate([[0], np.cumsum(sizes)])
-    return np.ones((int(first[-1]), LANES)), first[:-1].astype(np.int64)
+    return np.ones((int(first[-1]), PITCH)), first[:-1].astype(np.int64)

@@ -73,7 +73,8 @@ def problem_of(setting: Setting) -> Problem:
 
 def _space_id(setting: Setting) -> str:
     options = setting.options
-    chip = (options.encoding if options.connectivity else "sizing") if options.hardware else "baseline"
+    encoding = options.encoding + (f"-{options.loops_per_axis}-loops" if options.loops_per_axis != 1 else "")
+    chip = (encoding if options.connectivity else "sizing") if options.hardware else "baseline"
     network = "" if options.elastic is None else f"+{'table' if setting.table is not None else options.elastic.family}"
     return f"naas/{chip}{network}/v1"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -76,6 +76,10 @@ class Options(BaseModel):
         "importance", description="how the parallel loops are encoded: NAAS's, the one it is compared with, or an order"
     )
     connectivity: bool = Field(True, description="search which loops run along the array; false searches sizes alone")
+    loops_per_axis: Literal["baseline"] | Annotated[int, Field(ge=1, le=6)] = Field(
+        1, description="loops that share an axis of the array: 1 is NAAS's; `baseline` is the most that the baseline "
+        "has along one (3 of Eyeriss), so that the baseline is among the designs"
+    )  # fmt: skip
     hardware: bool = Field(True, description="false keeps the baseline as it is: mappings, and the network, alone")
     mac_units: int | None = Field(None, ge=1, description="most MAC units; the baseline's unless given")
     on_chip_bytes: int | None = Field(None, ge=16, description="most bytes on the chip; the baseline's unless given")
@@ -87,7 +91,9 @@ class Options(BaseModel):
         "baseline's energy table unless given"
     )  # fmt: skip
     goal: Literal["edp", "energy", "cycles"] = Field("edp", description="what each layer's mapping is searched for")
-    mapper: Literal["evolution", "naas", "random"] = Field("evolution", description="how a layer's mapping is searched")
+    mapper: Literal["sampling", "evolution", "naas", "random"] = Field(
+        "evolution", description="how a layer's mapping is searched; sampling is ten times faster and nearly as good"
+    )
     mapping_encoding: Literal["importance", "index"] = Field(
         "importance", description="how the mapper's evolution encodes loop orders"
     )

@@ -68,7 +68,7 @@ class Setting:
         """The space function: the chip, then the network."""
         options, template = self.options, self.template
         hardware = (
-            build_hardware(pick, template, options.encoding, options.connectivity)
+            build_hardware(pick, template, options.encoding, options.connectivity, options.loops_per_axis)
             if options.hardware
             else template.own_design()
         )

@@ -16,8 +16,10 @@ def template(small_chip):
     return Template.of(Resizable(small_chip, {}), energy_exponent=0.5)
 
 
-def space_of(template: Template, encoding: str = "importance", connectivity: bool = True) -> Space:
-    return Space("test/v1", lambda pick: build_hardware(pick, template, encoding, connectivity))
+def space_of(
+    template: Template, encoding: str = "importance", connectivity: bool = True, loops_per_axis: int | str = 1
+) -> Space:
+    return Space("test/v1", lambda pick: build_hardware(pick, template, encoding, connectivity, loops_per_axis))
 
 
 def samples(space: Space, count: int):
@@ -65,12 +67,35 @@ def test_importance_sorts_loops_and_settles_ties_by_their_order():
 
     weights = {"C": 0.5, "K": 0.1, "Y": 0.9, "X": 0.5, "R": 0.2, "S": 0.0}
     pick = Pick(lambda name, question: weights[name.removeprefix("importance_")], {})
-    assert parallel_loops(pick, "importance", 3) == ("Y", "C", "X")
+    assert parallel_loops(pick, "importance", 3) == (("Y",), ("C",), ("X",))
 
 
 def test_an_axis_of_output_channels_takes_groups_too(template):
     for design in samples(space_of(template), 50):
         assert all(loops == (("K", "G") if "K" in loops else loops[:1]) for loops, _ in design.axes)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_several_loops_share_an_axis_and_one_may_run_along_two(encoding, template):
+    designs = list(samples(space_of(template, encoding, True, 2), 2000))
+    carried = [tuple(loop for loop in loops if loop != "G") for design in designs for loops, _ in design.axes]
+    assert {frozenset(loops) for loops in carried} == {frozenset(pair) for pair in itertools.combinations(LOOPS, 2)}
+    assert all(loops == tuple(sorted(loops, key=LOOPS.index)) for loops in carried)  # one chip has one spelling
+    assert all(("G" in loops) == ("K" in loops) for design in designs for loops, _ in design.axes)
+    pairs = [design.axes for design in designs if len(design.axes) == 2]
+    assert any("K" in first and "K" in second for (first, _), (second, _) in pairs)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_eyeriss_is_among_the_designs_that_may_share_axes_as_it_does(encoding):
+    template = Template.of(load_resizable("eyeriss"))
+    space = space_of(template, encoding, True, "baseline")
+    value = space.build(space.design(answers_of(template, encoding, True, "baseline")))
+    for (mine, size), (baseline, own_size) in zip(value.axes, template.own_design().axes, strict=True):
+        assert set(baseline) <= set(mine) and size == own_size
+        assert len(set(mine) - {"G"}) == 3
+    chips = {tuple(len(loops) for loops, _ in design.axes) for design in samples(space, 50)}
+    assert all(3 <= count <= 4 for counts in chips for count in counts)
 
 
 def test_an_exponent_scales_energies_and_leakage(template):

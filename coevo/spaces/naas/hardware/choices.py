@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from coevo.errors import InputError
 from coevo.search.canonical import canonical
 from coevo.search.pick import Pick
 from coevo.search.questions import MISSING, Real
-from coevo.spaces.naas.hardware.connectivity import LOOPS, choices_of, loops_along, parallel_loops
+from coevo.spaces.naas.hardware.connectivity import LOOPS, answers_for, parallel_loops, with_groups
 from coevo.spaces.naas.hardware.design import HardwareDesign
 from coevo.spaces.naas.hardware.parts import SIZE_STEP_BYTES, Part
 from coevo.spaces.naas.hardware.template import Template
 
 AXIS_STEP = 2  # NAAS, section 3.1
+LoopsPerAxis = int | Literal["baseline"]
 
 
 def check_resources(template: Template) -> None:
@@ -30,16 +31,20 @@ def check_resources(template: Template) -> None:
         )
 
 
-def build_hardware(pick: Pick, template: Template, encoding: str, connectivity: bool) -> HardwareDesign:
+def build_hardware(
+    pick: Pick, template: Template, encoding: str, connectivity: bool, loops_per_axis: LoopsPerAxis = 1
+) -> HardwareDesign:
     """Axes of the array, then sizes from the innermost memory outwards, then the network's rate.
 
-    Without `connectivity` the axes keep the baseline's loops and only their sizes are searched ("sizing only").
+    Without `connectivity` the axes keep the baseline's loops and only their sizes are searched ("sizing only"). With
+    it every axis has `loops_per_axis` loops; "baseline" is as many as the baseline has along one.
     """
     most = template.largest_array
     own = template.own_design()
     if connectivity:
         count = pick.integer("array_axes", 1, 3 if most >= 8 else 1)
-        along = [loops_along(loop) for loop in parallel_loops(pick, encoding, count)]
+        each = loops_along_one_axis(own) if loops_per_axis == "baseline" else loops_per_axis
+        along = [with_groups(loops) for loops in parallel_loops(pick, encoding, count, each)]
     else:
         along = [loops for loops, _ in own.axes]
     axes = []
@@ -94,16 +99,22 @@ def least_bytes(part: Part) -> int:
     return min(part.own_bytes, part.sizes[0]) if part.own_too else part.sizes[0]
 
 
-def answers_of(template: Template, encoding: str, connectivity: bool) -> dict[str, Any]:
-    """The answers that come nearest to the baseline: its array with the first loop of each axis, its sizes where they
+def loops_along_one_axis(design: HardwareDesign) -> int:
+    """The most loops that a design has along one axis, without groups."""
+    return max(1, *(sum(loop in LOOPS for loop in loops) for loops, _ in design.axes))
+
+
+def answers_of(
+    template: Template, encoding: str, connectivity: bool, loops_per_axis: LoopsPerAxis = 1
+) -> dict[str, Any]:
+    """The answers that come nearest to the baseline: its array with the first loops of each axis, its sizes where they
     are on offer, its rate. A search may begin with it."""
     own = template.own_design()
-    loops = [next(loop for loop in along if loop in LOOPS) for along, _ in own.axes][:3]
-    wanted: dict[str, Any] = {"array_axes": len(loops), "network_sixteenths": 16}
+    each = loops_along_one_axis(own) if loops_per_axis == "baseline" else loops_per_axis
+    along = tuple(tuple(loop for loop in loops if loop in LOOPS)[:each] for loops, _ in own.axes[:3])
+    wanted: dict[str, Any] = {"array_axes": len(along), "network_sixteenths": 16}
     wanted |= {f"axis{number}": size for number, (_, size) in enumerate(own.axes)}
-    wanted |= {f"importance_{loop}": 1.0 - loops.index(loop) / 8 if loop in loops else 0.0 for loop in LOOPS}
-    wanted[f"choice_{len(loops)}"] = choices_of(len(loops)).index("".join(loops))
-    wanted[f"parallel_{len(loops)}"] = tuple(loops)
+    wanted |= answers_for(encoding, along, each)
     for part in template.parts:
         wanted |= {f"{part.key}_own": True, f"{part.key}_bytes": float(part.own_bytes)}
     asked: dict[str, Any] = {}
@@ -115,7 +126,7 @@ def answers_of(template: Template, encoding: str, connectivity: bool) -> dict[st
         asked[name] = answer
         return answer
 
-    build_hardware(Pick(choose, {}), template, encoding, connectivity)
+    build_hardware(Pick(choose, {}), template, encoding, connectivity, loops_per_axis)
     return asked
 
 

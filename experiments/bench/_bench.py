@@ -128,6 +128,14 @@ class Result:
 
         With `--json` the document is the last line of standard output.
         """
+        print_bars(self.bars)
+        document = self.keep(arguments)
+        if arguments.json:
+            print(json.dumps(document, allow_nan=False), flush=True)
+        return 0 if document["all_hold"] else 1
+
+    def keep(self, arguments: argparse.Namespace) -> dict[str, Any]:
+        """The document as it is by now, written where it was asked for: what a run that is cut off leaves."""
         document = {
             "benchmark": self.benchmark,
             "date": date.today().isoformat(),
@@ -138,13 +146,10 @@ class Result:
             "bars": self.bars,
             "all_hold": bool(self.bars) and all(entry["holds"] for entry in self.bars),
         }
-        print_bars(self.bars)
         if arguments.out is not None:
             arguments.out.parent.mkdir(parents=True, exist_ok=True)
             arguments.out.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        if arguments.json:
-            print(json.dumps(document, allow_nan=False), flush=True)
-        return 0 if document["all_hold"] else 1
+        return document
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

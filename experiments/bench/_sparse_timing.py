@@ -1,0 +1,149 @@
+"""Times and memory of work on a CUDA device, for `gpu_sparse.py`.
+
+Three times are told apart. `wall_ms` is what a user waits: the call and the device, from idle to idle. `device_ms` is
+what the device takes when the host is ahead: the work is queued behind a kernel that sleeps, between two events; it is
+None where the work waits for the device itself. `submit_ms` is the host's part.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+Work = Callable[[], Any]
+_CYCLES_PER_MS = 2.0e6  # of the sleeping kernel, at about 2 GHz
+
+
+def wall_ms(works: Sequence[Work], repeats: int, flush: bool = False) -> list[float]:
+    """Milliseconds of `repeats` calls, one after the other over `works`; with `flush` the L2 cache is overwritten."""
+    buffer = torch.empty(64 * 2**20, dtype=torch.int32, device="cuda") if flush else None
+    times = []
+    for index in range(repeats):
+        work = works[index % len(works)]
+        if buffer is not None:
+            buffer.fill_(index)
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        work()
+        torch.cuda.synchronize()
+        times.append(1e3 * (time.perf_counter() - began))
+    return times
+
+
+def submit_ms(work: Work, repeats: int = 5) -> float:
+    """Milliseconds until the host has queued the work."""
+    times = []
+    for _ in range(repeats):
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        work()
+        times.append(1e3 * (time.perf_counter() - began))
+    torch.cuda.synchronize()
+    return statistics.median(times)
+
+
+def device_ms(work: Work, calls: int = 1, repeats: int = 5) -> float | None:
+    """Milliseconds of the device for one call; None where the host could not get ahead of it."""
+    ahead = (submit_ms(work, 3) * calls * 1.5 + 0.5) * _CYCLES_PER_MS
+    times = []
+    for _ in range(repeats):
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        torch.cuda._sleep(int(ahead))
+        begin.record()
+        for _ in range(calls):
+            work()
+        end.record()
+        if not begin.query():  # the device still sleeps, so every launch was queued before it began
+            torch.cuda.synchronize()
+            times.append(begin.elapsed_time(end) / calls)
+        torch.cuda.synchronize()
+    return statistics.median(times) if len(times) > repeats // 2 else None
+
+
+def kernels(work: Work) -> list[dict[str, Any]]:
+    """Each kernel of one call: name, launches, microseconds; the longest first."""
+    from torch.profiler import ProfilerActivity, profile
+
+    torch.cuda.synchronize()
+    with profile(activities=[ProfilerActivity.CUDA]) as profiled:
+        work()
+        torch.cuda.synchronize()
+    found = [
+        {"kernel": event.key[:90], "launches": event.count, "us": round(event.self_device_time_total, 2)}
+        for event in profiled.key_averages()
+        if event.self_device_time_total > 0
+    ]
+    return sorted(found, key=lambda row: -row["us"])
+
+
+def emptied() -> dict[str, float]:
+    """What is held on the device after everything unused was given back, in MiB."""
+    gc.collect()
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    return _held()
+
+
+def peak_since(before: dict[str, float]) -> dict[str, float]:
+    """MiB above `before` at the peak: allocated by torch, reserved by torch, taken from the device now."""
+    torch.cuda.synchronize()
+    return {
+        "allocated_mib": round(torch.cuda.max_memory_allocated() / 2**20 - before["allocated"], 1),
+        "reserved_mib": round(torch.cuda.max_memory_reserved() / 2**20 - before["reserved"], 1),
+        "device_mib": round(_held()["used"] - before["used"], 1),
+    }
+
+
+def ceilings() -> dict[str, Any]:
+    """The device, and what a large copy and a large half-precision product reach on it."""
+    properties = torch.cuda.get_device_properties(0)
+    copy_ms = _copy_ms()
+    product_ms = _product_ms()
+    return {
+        "name": properties.name,
+        "memory_gib": round(properties.total_memory / 2**30, 1),
+        "multiprocessors": properties.multi_processor_count,
+        "l2_mib": properties.L2_cache_size / 2**20,
+        "cuda": torch.version.cuda,
+        "copy_gb_s": round(2 * 2**30 / copy_ms / 1e6, 1),
+        "half_product_tflop_s": round(2 * 8192**3 / product_ms / 1e9, 1),
+    }
+
+
+def spread(times: Sequence[float]) -> dict[str, Any]:
+    """Median, fastest, the 95th of a hundred, count."""
+    ordered = sorted(times)
+    return {
+        "median_ms": round(statistics.median(ordered), 4),
+        "min_ms": round(ordered[0], 4),
+        "p95_ms": round(ordered[int(0.95 * (len(ordered) - 1))], 4),
+        "repeats": len(ordered),
+    }
+
+
+def _copy_ms() -> float:
+    """Of 1 GiB."""
+    source = torch.rand(2**28, device="cuda")
+    target = torch.empty_like(source)
+    return statistics.median(wall_ms([lambda: target.copy_(source)], 8)[2:])
+
+
+def _product_ms() -> float:
+    """Of two random matrices of 8192 x 8192 in half precision."""
+    left, right = (torch.randn(8192, 8192, device="cuda", dtype=torch.float16) for _ in range(2))
+    return statistics.median(wall_ms([lambda: left @ right], 10)[3:])
+
+
+def _held() -> dict[str, float]:
+    free, total = torch.cuda.mem_get_info()
+    return {
+        "allocated": torch.cuda.memory_allocated() / 2**20,
+        "reserved": torch.cuda.memory_reserved() / 2**20,
+        "used": (total - free) / 2**20,
+    }

@@ -167,10 +167,7 @@ def reproducible(bench: Bench) -> dict[str, Any]:
 def _reproducible(row: dict[str, Any], bench: Bench) -> None:
     clouds = [_points_of(bench, scan, index) for index, scan in enumerate(bench.scans[:4])]
     first, second = (_trained(clouds, bench.arguments.seed) for _ in range(2))
-    apart = {
-        name: int((_bytes(value) != _bytes(second[name])).sum())
-        for name, value in first.items()
-    }
+    apart = {name: int((_bytes(value) != _bytes(second[name])).sum()) for name, value in first.items()}
     moved = _trained(clouds, bench.arguments.seed, steps=0)
     row["steps"] = STEPS
     row["bytes"] = sum(value.numel() * value.element_size() for value in first.values())

@@ -9,9 +9,10 @@ import torch
 from _sparse_case import CLASSES, INPUTS
 from _sparse_engines import Engine, State
 from _sparse_inputs import Scan
+from torch import nn
+
 from coevo.kernels.sparse.modules import BatchNorm, Conv3d, MinkUNet, ReLU, load_torchsparse
 from coevo.kernels.sparse.tensors import SparseTensor
-from torch import nn
 
 
 class OrderedMinkUNet(MinkUNet):

@@ -17,9 +17,10 @@ from collections.abc import Iterator
 
 import _bench  # noqa: F401  finds coevo in a copy of the tree
 import torch
+from torch import nn
+
 from coevo.kernels.sparse.modules import BatchNorm, Conv3d, MinkUNet, ReLU
 from coevo.kernels.sparse.tensors import SparseTensor
-from torch import nn
 
 LIMITS = {torch.float32: 5e-3, torch.float16: 2e-2}  # float32 products run in tf32
 

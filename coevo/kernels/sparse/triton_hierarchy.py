@@ -1,0 +1,121 @@
+"""`hierarchy.build_levels` on a CUDA device."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from coevo.errors import missing_extra
+from coevo.kernels.sparse.coordinates.levels import Level
+from coevo.kernels.sparse.coordinates.status import check_status
+from coevo.kernels.sparse.coordinates.triton_keys import pack
+from coevo.kernels.sparse.coordinates.triton_levels import Ranks, rank
+from coevo.kernels.sparse.hierarchy import Hierarchy
+from coevo.kernels.sparse.maps.kernel_map import KernelMap, check_splits
+from coevo.kernels.sparse.maps.sorting import Segments, sort_segments
+from coevo.kernels.sparse.maps.triton_descent import descend, search
+
+try:
+    import torch
+except ImportError as error:
+    raise missing_extra("torch", "quantum") from error
+
+Tensor = Any
+
+
+def build(
+    coords: Tensor,
+    levels: int,
+    count: Tensor | None,
+    capacity: tuple[int, ...] | None,
+    splits: tuple[int, ...],
+    merge: bool,
+) -> Hierarchy:
+    """`build_levels` of coords [N, 4], N >= 1, with everything checked that the host can see."""
+    keys, given = torch.sort(pack(coords, count), stable=True)
+    limits = None if capacity is None else _limits(capacity, coords.device)
+    ranks = rank(keys, given, levels, limits, merge=merge)
+    rows = capacity
+    if rows is None:  # the one place where the host waits
+        *counted, status = torch.cat([ranks.counts, ranks.status]).tolist()
+        if status:
+            check_status(ranks.status)
+        rows = tuple(counted)
+    return maps_of(ranks, rows, splits)
+
+
+def maps_of(ranks: Ranks, rows: tuple[int, ...], splits: tuple[int, ...]) -> Hierarchy:
+    """The maps of levels with `rows` rows each, all sorted."""
+    device, levels = ranks.keys.device, len(rows)
+    segments = Segments()
+    fine = [segments.add(rows[each], splits[each]) for each in range(levels)]
+    down = [segments.add(rows[each + 1], 1) for each in range(levels - 1)]
+    up = [segments.add(rows[each], 1) for each in range(levels - 1)]
+    keys, tables = segments.buffers(device)
+    coords = [torch.empty((each, 4), dtype=torch.int32, device=device) for each in rows]
+    neighbours = [torch.empty((27, each), dtype=torch.int32, device=device) for each in rows]
+    downs = [torch.empty((8, each), dtype=torch.int32, device=device) for each in rows[1:]]
+    ups = [torch.empty((8, each), dtype=torch.int32, device=device) for each in rows[:-1]]
+    top = levels - 1
+    below = (downs[top - 1], *down[top - 1]) if top else None
+    search(ranks, top, coords[top], neighbours[top], below, keys, tables, fine[top], splits[top])
+    for level in range(top - 1, -1, -1):
+        below = (downs[level - 1], *down[level - 1]) if level else None
+        descend(
+            ranks,
+            level,
+            neighbours[level + 1],
+            coords[level],
+            neighbours[level],
+            below,
+            (ups[level], *up[level]),
+            keys,
+            tables,
+            fine[level],
+            splits[level],
+        )
+    widths = [check_splits(27, each) for each in splits] + [8] * (2 * levels - 2)
+    ordered = sort_segments(segments, keys, tables, widths)
+
+    one, two, three = (1, 1, 1), (2, 2, 2), (3, 3, 3)
+    counts = [ranks.counts[each : each + 1] for each in range(levels)]
+    submanifold = tuple(
+        KernelMap(
+            neighbours[each],
+            counts[each],
+            counts[each],
+            rows[each],
+            three,
+            one,
+            one,
+            symmetric=True,
+            made={("sorted", splits[each]): ordered[each]},
+        )
+        for each in range(levels)
+    )
+    strided = []
+    for each in range(levels - 1):
+        forward = KernelMap(downs[each], counts[each], counts[each + 1], rows[each], two, two, one, symmetric=False)
+        back = KernelMap(ups[each], counts[each + 1], counts[each], rows[each + 1], two, two, one, symmetric=False)
+        forward.made.update({"inverse": back, ("sorted", 1): ordered[levels + each]})
+        back.made.update({"inverse": forward, ("sorted", 1): ordered[2 * levels - 1 + each]})
+        strided.append(forward)
+    finest = rows[0]
+    return Hierarchy(
+        levels=tuple(
+            Level(coords[each], ranks.keys[each, : rows[each]], counts[each], (1 << each,) * 3)
+            for each in range(levels)
+        ),
+        submanifold=submanifold,
+        down=tuple(strided),
+        ancestors=tuple(ranks.ancestors[each, :finest] for each in range(1, levels)),
+        order=ranks.order[:finest],
+        places=ranks.places,
+        status=ranks.status,
+    )
+
+
+@lru_cache(maxsize=64)
+def _limits(capacity: tuple[int, ...], device: Any) -> Tensor:
+    """Capacities on the device, copied there once: a captured graph may not copy them from the host."""
+    return torch.tensor(capacity, dtype=torch.int32, device=device)

@@ -6,7 +6,7 @@ from coevo.errors import missing_extra
 from coevo.kernels.sparse.coordinates.levels import Level
 from coevo.kernels.sparse.coordinates.reference import rows_at
 from coevo.kernels.sparse.maps.kernel_map import KernelMap, Pairs, SortedRows
-from coevo.kernels.sparse.maps.offsets import Triple, offsets
+from coevo.kernels.sparse.maps.offsets import Triple, offsets, sort_ranks
 
 try:
     import torch
@@ -53,17 +53,23 @@ def inverse_neighbours(forward: KernelMap) -> Tensor:
 
 
 def sorted_rows(forward: KernelMap, splits: int, width: int) -> SortedRows:
-    """Rows in use by falling masks, equal ones in their order; then the rows that are not in use."""
+    """Rows in use by falling keys, which are their masks with rare offsets leading (`offsets.sort_ranks`), equal ones
+    in their order; then the rows that are not in use."""
     device, capacity = forward.neighbours.device, forward.capacity_out
     order = torch.empty((splits, capacity), dtype=torch.int32, device=device)
     masks = torch.zeros((splits, capacity), dtype=torch.int32, device=device)
     unused = torch.arange(capacity, device=device) >= forward.count_out
+    ranks = torch.tensor(sort_ranks(forward.kernel_size), dtype=torch.int64, device=device)
     for split in range(splits):
         present = forward.neighbours[split * width : (split + 1) * width] >= 0
+        if not len(present):
+            order[split] = torch.arange(capacity, dtype=torch.int32, device=device)
+            continue
         bits = (1 << torch.arange(len(present), device=device))[:, None]
-        mask = (present * bits).sum(dim=0).masked_fill(unused, -1)
-        values, rows = torch.sort(mask, descending=True, stable=True)
-        order[split], masks[split] = rows, values.clamp(min=0)
+        places = ranks[split * width : (split + 1) * width].argsort().argsort()[:, None]
+        key = (present.to(torch.int64) << places).sum(dim=0).masked_fill(unused, -1)
+        order[split] = torch.sort(key, descending=True, stable=True).indices
+        masks[split] = (present * bits).sum(dim=0).masked_fill(unused, 0)[order[split].to(torch.int64)]
     return SortedRows(order, masks, width)
 
 

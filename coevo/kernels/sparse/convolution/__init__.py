@@ -1,0 +1,1 @@
+"""Sparse convolution given a kernel map: forward, gradients, fused epilogues."""

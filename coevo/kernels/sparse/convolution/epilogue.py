@@ -1,0 +1,37 @@
+"""What is done to a convolution's sums before they are stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Tensor = Any
+
+
+@dataclass(frozen=True, eq=False)
+class Epilogue:
+    """relu((sums + shortcut @ shortcut_weight) * scale + shift + residual), each part where it is given.
+
+    Attributes:
+        scale, shift: [C_out], a folded batch norm.
+        residual: [rows, C_out], of the output's rows and dtype.
+        relu: whether negative results become 0.
+        shortcut: [rows, C_s] at the output's rows, with shortcut_weight [C_s, C_out]: a 1x1x1 convolution of another
+            tensor that is added to this one. Its own batch norm must be folded into its weights and into `shift`.
+    """
+
+    scale: Tensor | None = None
+    shift: Tensor | None = None
+    residual: Tensor | None = None
+    relu: bool = False
+    shortcut: Tensor | None = None
+    shortcut_weight: Tensor | None = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors that are given, by name."""
+        names = ("scale", "shift", "residual", "shortcut", "shortcut_weight")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+
+NOTHING = Epilogue()
+"""The sums as they are."""

@@ -1,0 +1,222 @@
+"""Masked implicit GEMM: each tile of output rows walks the offsets that any of its rows has, and gathers features.
+
+Sorted (`KernelMap.sorted`), rows that miss the same offsets stand in the same tiles, so that few products are with
+zeros. With several splits, each range of offsets has an order of its own and leaves partial sums; they are added in
+the order of the ranges. Unsorted, rows stay in their order and tiles read their masks off the map.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coevo.errors import missing_extra
+from coevo.kernels.sparse.convolution import triton_gemm
+from coevo.kernels.sparse.convolution.epilogue import Epilogue
+from coevo.kernels.sparse.convolution.operands import check_device
+from coevo.kernels.sparse.convolution.plan import Plan
+from coevo.kernels.sparse.maps.kernel_map import KernelMap, SortedRows
+
+try:
+    import torch
+    import triton
+    from triton.tools.tensor_descriptor import TensorDescriptor
+except ImportError as error:
+    raise missing_extra("triton", "cuda") from error
+
+Tensor = Any
+ADDED_ROWS, ADDED_COLUMNS = 32, 128
+"""The tile of the pass that adds partial sums."""
+PERMUTED_ROWS = 512
+
+
+def forward(
+    features: Tensor,
+    weight: Tensor,
+    kernel_map: KernelMap,
+    second: Tensor | None,
+    channels: Tensor | None,
+    epilogue: Epilogue,
+    plan: Plan,
+    out: Tensor | None,
+    *,
+    mirrored: bool = False,
+) -> Tensor:
+    """`convolve` by a plan of dataflow "sorted" or "unsorted". With `mirrored`, weight[K - 1 - k] is taken for offset
+    k: the input gradient over a symmetric map."""
+    check_device(features, triton_gemm.INTERPRETED)
+    num_outputs, capacity = int(weight.shape[2]), kernel_map.capacity_out
+    if out is None:
+        out = torch.empty((capacity, num_outputs), dtype=features.dtype, device=features.device)
+    if not capacity or not num_outputs:
+        return out
+    order = kernel_map.sorted(plan.splits) if plan.dataflow == "sorted" else None
+    splits = plan.splits if order is not None else 1
+    launch = _Launch(features, weight, kernel_map, order, second, channels, epilogue, plan, out, mirrored)
+    if splits == 1:
+        launch.run(0, 1, out, "")
+        return out
+    kept = features.dtype if plan.half_partials else torch.float32
+    if plan.chained:
+        sums = torch.empty((capacity, num_outputs), dtype=kept, device=features.device)
+        for split in range(splits):
+            last = split == splits - 1
+            launch.run(split, 1, out if last else sums, "" if last else "all", sums if split else None)
+        return out
+    sums = torch.empty((splits, capacity, num_outputs), dtype=kept, device=features.device)
+    launch.run(0, splits, sums, "each")
+    _add_partials(sums, kernel_map, features, epilogue, out)
+    return out
+
+
+class _Launch:
+    """What the launches of one convolution share."""
+
+    def __init__(
+        self,
+        features: Tensor,
+        weight: Tensor,
+        kernel_map: KernelMap,
+        order: SortedRows | None,
+        second: Tensor | None,
+        channels: Tensor | None,
+        epilogue: Epilogue,
+        plan: Plan,
+        out: Tensor,
+        mirrored: bool,
+    ):
+        self.features, self.second = _rowwise(features), None if second is None else _rowwise(second)
+        self.epilogue = epilogue
+        self.num_inputs = features.shape[1] + (0 if second is None else second.shape[1])
+        self.num_outputs = int(weight.shape[2])
+        self.kernel_map, self.order, self.plan = kernel_map, order, plan
+        self.channels = None if channels is None else channels.contiguous()
+        self.columns = min(plan.columns, max(16, triton.next_power_of_2(self.num_outputs)))
+        self.depth = min(plan.depth, max(16, triton.next_power_of_2(self.num_inputs)))
+        self.mirrored = mirrored
+        self.permuted = order is not None and plan.permuted
+        self.neighbours = permuted_neighbours(kernel_map, order) if self.permuted and order else kernel_map.neighbours
+        self.weight, self.offset_stride, self.described = weight, weight.stride(0), ""
+        if plan.described and channels is None:
+            self._describe(weight)
+
+    def _describe(self, weight: Tensor) -> None:
+        """Weights as a tensor descriptor, where their layout allows it."""
+        rows_first = weight.stride(2) == 1
+        inner, outer = (2, 1) if rows_first else (1, 2)
+        pitch = weight.stride(outer)
+        aligned = weight.data_ptr() % 16 == 0 and pitch * weight.element_size() % 16 == 0
+        if weight.stride(inner) != 1 or weight.stride(0) % pitch or not aligned:
+            return
+        per_offset = weight.stride(0) // pitch
+        rows = (weight.shape[0] - 1) * per_offset + weight.shape[outer]
+        block = [self.depth, self.columns] if rows_first else [self.columns, self.depth]
+        self.weight = TensorDescriptor(weight, [rows, weight.shape[inner]], [pitch, 1], block)
+        self.offset_stride, self.described = per_offset, "rows" if rows_first else "columns"
+
+    def run(self, first_split: int, splits: int, output: Tensor, partial: str, carried: Tensor | None = None) -> None:
+        plan, epilogue, order, weight = self.plan, self.epilogue, self.order, self.weight
+        capacity = self.kernel_map.capacity_out
+        shortcut = None if epilogue.shortcut is None or partial == "all" else _rowwise(epilogue.shortcut)
+        residual = None if epilogue.residual is None or partial else _rowwise(epilogue.residual)
+        by = epilogue.shortcut_weight
+        tiles = triton.cdiv(capacity, plan.rows) * triton.cdiv(self.num_outputs, self.columns) * splits
+        strides = (0, 0) if self.described else (weight.stride(1), weight.stride(2))
+        triton_gemm.implicit_gemm[(tiles,)](
+            self.features,
+            self.second,
+            weight,
+            self.channels,
+            self.neighbours,
+            None if order is None else order.order,
+            None if order is None else order.masks,
+            self.kernel_map.count_out,
+            shortcut,
+            None if shortcut is None else by,
+            epilogue.scale,
+            epilogue.shift,
+            residual,
+            carried,
+            output,
+            self.features.stride(0),
+            0 if self.second is None else self.second.stride(0),
+            self.offset_stride,
+            *strides,
+            0 if shortcut is None else shortcut.stride(0),
+            0 if by is None else by.stride(0),
+            0 if by is None else by.stride(1),
+            0 if residual is None else residual.stride(0),
+            output.stride(-2),
+            self.num_inputs,
+            self.features.shape[1],
+            0 if shortcut is None else shortcut.shape[1],
+            self.num_outputs,
+            capacity,
+            first_split,
+            volume=self.kernel_map.volume,
+            width=0 if order is None else order.width,
+            tile_rows=plan.rows,
+            tile_columns=self.columns,
+            depth=self.depth,
+            even_depth=self.num_inputs % self.depth == 0,
+            even_columns=self.num_outputs % self.columns == 0,
+            described=self.described,
+            mirrored=self.mirrored,
+            relu=epilogue.relu,
+            partial=partial,
+            is_permuted=self.permuted,
+            precision=precision_of(self.features),
+            stages=plan.stages,
+            num_warps=plan.warps,
+            num_stages=plan.stages,
+        )
+
+
+def permuted_neighbours(kernel_map: KernelMap, order: SortedRows) -> Tensor:
+    """int32 [K, capacity_out]: the map's neighbours with the rows of every range in its order, made once a map."""
+    key = ("permuted neighbours", order.splits)
+    if key not in kernel_map.made:
+        permuted = torch.empty_like(kernel_map.neighbours)
+        tiles = triton.cdiv(kernel_map.capacity_out, PERMUTED_ROWS)
+        triton_gemm.permute_neighbours[(tiles, kernel_map.volume)](
+            kernel_map.neighbours,
+            order.order,
+            kernel_map.count_out,
+            permuted,
+            kernel_map.capacity_out,
+            width=order.width,
+            tile_rows=PERMUTED_ROWS,
+        )
+        kernel_map.made[key] = permuted
+    return kernel_map.made[key]
+
+
+def precision_of(features: Tensor) -> str:
+    """How float32 is multiplied: as torch was told for its own products."""
+    return "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"
+
+
+def _add_partials(sums: Tensor, kernel_map: KernelMap, features: Tensor, epilogue: Epilogue, out: Tensor) -> None:
+    splits, capacity, num_outputs = sums.shape
+    residual = None if epilogue.residual is None else _rowwise(epilogue.residual)
+    columns = min(ADDED_COLUMNS, triton.next_power_of_2(num_outputs))
+    triton_gemm.add_partials[(triton.cdiv(capacity, ADDED_ROWS), triton.cdiv(num_outputs, columns))](
+        sums,
+        kernel_map.count_out,
+        epilogue.scale,
+        epilogue.shift,
+        residual,
+        out,
+        0 if residual is None else residual.stride(0),
+        out.stride(0),
+        num_outputs,
+        capacity,
+        splits=splits,
+        tile_rows=ADDED_ROWS,
+        tile_columns=columns,
+        relu=epilogue.relu,
+    )
+
+
+def _rowwise(tensor: Tensor) -> Tensor:
+    """The tensor with its channels side by side."""
+    return tensor if tensor.stride(1) == 1 else tensor.contiguous()

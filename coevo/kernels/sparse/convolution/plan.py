@@ -1,0 +1,56 @@
+"""How a convolution is carried out, and which way is taken where nobody measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from coevo.errors import InputError
+
+Dataflow = Literal["reference", "sorted", "unsorted", "gather_scatter", "fetch_on_demand"]
+DATAFLOWS = ("reference", "sorted", "unsorted", "gather_scatter", "fetch_on_demand")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A way to carry out a convolution.
+
+    Attributes:
+        dataflow: "sorted" and "unsorted" are the masked implicit GEMM (`implicit_gemm`), "gather_scatter" and
+            "fetch_on_demand" the modules of these names, "reference" plain torch.
+        splits: ranges of offsets of the sorted implicit GEMM, each with an order of rows of its own.
+        rows, columns, depth: the tile of output rows, output channels and input channels, powers of two.
+        warps, stages: of the kernel; stages are tiles in flight.
+        half_partials: whether the sums of ranges are kept in the features' dtype instead of float32 until they are
+            added.
+        chained: whether ranges run one after another, each adding to the last one's sums, instead of side by side
+            before a pass that adds them.
+        described: whether weights come through the tensor memory accelerator (compute capability 9), where their
+            layout allows it.
+        permuted: whether neighbours are read from a copy in the sorted order.
+        group_spread, group_rows: epsilon and S of adaptive grouping (`gather_scatter`).
+    """
+
+    dataflow: Dataflow = "sorted"
+    splits: int = 1
+    rows: int = 128
+    columns: int = 128
+    depth: int = 64
+    warps: int = 8
+    stages: int = 4
+    half_partials: bool = False
+    chained: bool = False
+    described: bool = False
+    permuted: bool = True
+    group_spread: float = 0.3
+    group_rows: int = 20_000
+
+    def __post_init__(self) -> None:
+        if self.dataflow not in DATAFLOWS:
+            raise InputError(f"a plan's dataflow is one of {', '.join(DATAFLOWS)}, got {self.dataflow!r}")
+        if self.splits < 1:
+            raise InputError(f"a plan has at least 1 split, got {self.splits}")
+        for name in ("rows", "columns", "depth"):
+            value = getattr(self, name)
+            if value < 16 or value & (value - 1):
+                raise InputError(f"a plan's {name} must be a power of two >= 16, got {value}")

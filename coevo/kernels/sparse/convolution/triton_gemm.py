@@ -1,0 +1,413 @@
+"""Device functions of the implicit GEMM: one tile of output rows and channels a program.
+
+A program reads the masks of its rows, and walks the offsets that any of them has: one flat loop over (offset, chunk of
+input channels), so that the loads of the next offset are under way while the tensor cores work on this one. Features
+are gathered row by row; rows that miss an offset read zeros. Every output element is summed by one program in one
+order, so results do not depend on how programs are scheduled.
+"""
+
+from __future__ import annotations
+
+from coevo.errors import missing_extra
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError as error:
+    raise missing_extra("triton", "cuda") from error
+
+
+INTERPRETED = bool(triton.knobs.runtime.interpret)
+"""Whether the kernels run in Triton's interpreter on the CPU (TRITON_INTERPRET=1 when this module is imported)."""
+
+
+@triton.jit
+def _either(a, b):
+    return a | b
+
+
+@triton.jit
+def _set_bits(mask):
+    """How many bits of an int32 >= 0 are set."""
+    mask = mask - ((mask >> 1) & 0x55555555)
+    mask = (mask & 0x33333333) + ((mask >> 2) & 0x33333333)
+    mask = (mask + (mask >> 4)) & 0x0F0F0F0F
+    mask = mask + (mask >> 8)
+    return (mask + (mask >> 16)) & 0x3F
+
+
+@triton.jit
+def _lowest_bit(mask):
+    """The index of the lowest set bit of an int32 > 0: the exponent of that bit as a float32."""
+    return ((mask & -mask).to(tl.float32).to(tl.int32, bitcast=True) >> 23) - 127
+
+
+@triton.jit
+def _mask_of_rows(neighbours, rows, in_use, capacity_out, first, width: tl.constexpr):
+    """Which of the offsets first .. first + width - 1 any row of the tile has."""
+    mask = 0
+    for bit in tl.static_range(width):
+        row = tl.load(neighbours + (first + bit).to(tl.int64) * capacity_out + rows, mask=in_use, other=-1)
+        mask |= (tl.max(row, 0) >= 0).to(tl.int32) << bit
+    return mask
+
+
+@triton.jit
+def _epilogue(total, rows, columns, stored, scale, shift, residual, residual_stride, relu: tl.constexpr):
+    """relu(total * scale + shift + residual), each part where it is given; float32 [rows, columns]."""
+    if scale is not None:
+        total *= tl.load(scale + columns, mask=stored[1], other=0.0).to(tl.float32)[None, :]
+    if shift is not None:
+        total += tl.load(shift + columns, mask=stored[1], other=0.0).to(tl.float32)[None, :]
+    if residual is not None:
+        places = rows.to(tl.int64)[:, None] * residual_stride + columns[None, :]
+        total += tl.load(residual + places, mask=stored[0][:, None] & stored[1][None, :], other=0.0).to(tl.float32)
+    if relu:
+        total = tl.maximum(total, 0.0)
+    return total
+
+
+@triton.jit
+def _weight_tile(
+    weight,
+    channels,
+    offset,
+    chunk,
+    column_tile,
+    columns,
+    column_used,
+    offset_stride,
+    input_stride,
+    output_stride,
+    num_inputs,
+    tile_columns: tl.constexpr,
+    depth: tl.constexpr,
+    even_depth: tl.constexpr,
+    described: tl.constexpr,
+):
+    """The weights [depth, tile_columns] of one offset, for one chunk of input channels and one tile of output channels.
+
+    `described`: "" where `weight` is a pointer; where it is a tensor descriptor of [K * rows, columns], "rows" if its
+    columns are the tile's, "columns" if its rows are; `offset_stride` is then the number of rows of an offset.
+    """
+    if described == "rows":
+        tile = weight.load([(offset * offset_stride).to(tl.int32) + chunk * depth, column_tile * tile_columns])
+    elif described == "columns":
+        tile = weight.load([(offset * offset_stride).to(tl.int32) + column_tile * tile_columns, chunk * depth]).T
+    else:
+        inner = chunk * depth + tl.arange(0, depth)
+        wanted = column_used[None, :]
+        if not even_depth:
+            wanted = wanted & (inner < num_inputs)[:, None]
+        if channels is not None:
+            inner = tl.load(channels + inner, mask=inner < num_inputs, other=0)
+        place = inner.to(tl.int64)[:, None] * input_stride + columns.to(tl.int64)[None, :] * output_stride
+        tile = tl.load(weight + offset.to(tl.int64) * offset_stride + place, mask=wanted, other=0.0)
+    return tile
+
+
+@triton.jit
+def _product(
+    total,
+    features,
+    feature_stride,
+    second,
+    second_stride,
+    weight,
+    channels,
+    offset_stride,
+    input_stride,
+    output_stride,
+    neighbours,
+    capacity_out,
+    places,
+    in_use,
+    column_tile,
+    columns,
+    column_used,
+    first,
+    mask,
+    num_inputs,
+    num_first,
+    volume: tl.constexpr,
+    tile_columns: tl.constexpr,
+    depth: tl.constexpr,
+    even_depth: tl.constexpr,
+    described: tl.constexpr,
+    mirrored: tl.constexpr,
+    precision: tl.constexpr,
+    stages: tl.constexpr,
+):
+    """total + the sum over the set bits b of `mask` of features[neighbours[first + b]] @ weight[first + b]; with
+    `mirrored` it is weight[K - 1 - first - b]."""
+    num_chunks = tl.cdiv(num_inputs, depth)
+    chunk = 0
+    remaining = mask
+    # The rows of a step are read in the step before it, into registers: as a load of the same step they would join the
+    # queue of asynchronous copies behind the features and weights, and waiting for them would drain it.
+    offset = first + _lowest_bit(mask | (1 << 30))
+    row = tl.load(neighbours + offset.to(tl.int64) * capacity_out + places, mask=in_use & (mask > 0), other=-1)
+    for _ in tl.range(0, _set_bits(mask) * num_chunks, num_stages=stages):
+        inner = chunk * depth + tl.arange(0, depth)
+        present = (row >= 0)[:, None]
+        if not even_depth:
+            present = present & (inner < num_inputs)[None, :]
+        place = features + row.to(tl.int64)[:, None] * feature_stride + inner[None, :]
+        if second is not None:
+            other = second + row.to(tl.int64)[:, None] * second_stride + (inner - num_first)[None, :]
+            place = tl.where((inner < num_first)[None, :], place, other)
+        a = tl.load(place, mask=present, other=0.0)
+        b = _weight_tile(
+            weight,
+            channels,
+            volume - 1 - offset if mirrored else offset,
+            chunk,
+            column_tile,
+            columns,
+            column_used,
+            offset_stride,
+            input_stride,
+            output_stride,
+            num_inputs,
+            tile_columns,
+            depth,
+            even_depth,
+            described,
+        )
+        total = tl.dot(a, b, total, input_precision=precision)
+        chunk += 1
+        is_last = chunk == num_chunks
+        remaining = tl.where(is_last, remaining & (remaining - 1), remaining)
+        chunk = tl.where(is_last, 0, chunk)
+        offset = first + _lowest_bit(remaining | (1 << 30))
+        row = tl.load(neighbours + offset.to(tl.int64) * capacity_out + places, mask=in_use & (remaining > 0), other=-1)
+    return total
+
+
+@triton.jit
+def _pointwise(
+    total,
+    features,
+    feature_stride,
+    weight,
+    input_stride,
+    output_stride,
+    rows,
+    in_use,
+    columns,
+    column_used,
+    num_inputs,
+    depth: tl.constexpr,
+    precision: tl.constexpr,
+    stages: tl.constexpr,
+):
+    """total + features[rows] @ weight."""
+    for start in tl.range(0, num_inputs, depth, num_stages=stages):
+        inner = start + tl.arange(0, depth)
+        kept = inner < num_inputs
+        a = tl.load(
+            features + rows.to(tl.int64)[:, None] * feature_stride + inner[None, :],
+            mask=in_use[:, None] & kept[None, :],
+            other=0.0,
+        )
+        b = tl.load(
+            weight + inner.to(tl.int64)[:, None] * input_stride + columns[None, :] * output_stride,
+            mask=kept[:, None] & column_used[None, :],
+            other=0.0,
+        )
+        total = tl.dot(a, b, total, input_precision=precision)
+    return total
+
+
+@triton.jit
+def implicit_gemm(
+    features,
+    second,
+    weight,
+    channels,
+    neighbours,
+    order,
+    masks,
+    count_out,
+    shortcut,
+    shortcut_weight,
+    scale,
+    shift,
+    residual,
+    carried,
+    output,
+    feature_stride,
+    second_stride,
+    offset_stride,
+    input_stride,
+    output_stride,
+    shortcut_stride,
+    shortcut_input_stride,
+    shortcut_output_stride,
+    residual_stride,
+    row_stride,
+    num_inputs,
+    num_first,
+    num_shortcut,
+    num_outputs,
+    capacity_out,
+    first_split,
+    volume: tl.constexpr,
+    width: tl.constexpr,
+    tile_rows: tl.constexpr,
+    tile_columns: tl.constexpr,
+    depth: tl.constexpr,
+    even_depth: tl.constexpr,
+    even_columns: tl.constexpr,
+    described: tl.constexpr,
+    mirrored: tl.constexpr,
+    relu: tl.constexpr,
+    partial: tl.constexpr,
+    is_permuted: tl.constexpr,
+    precision: tl.constexpr,
+    stages: tl.constexpr,
+):
+    """One tile of one range of offsets.
+
+    `order`, `masks` [splits, capacity_out] and `width` are those of `SortedRows`; without them rows stay in their own
+    order and their masks are read off `neighbours`. With `is_permuted`, column p of the neighbours of a range is that
+    of the p-th row of its order. `partial`: "" for the result; "each" for sums without the epilogue, output
+    [splits, capacity_out, num_outputs]; "all" for [capacity_out, num_outputs] of them. `carried`
+    [capacity_out, num_outputs] is a sum of other ranges that is added.
+    """
+    num_columns = tl.cdiv(num_outputs, tile_columns)
+    num_rows = tl.cdiv(capacity_out, tile_rows)
+    program = tl.program_id(0)
+    column_tile = program % num_columns
+    row_tile = (program // num_columns) % num_rows
+    split = first_split + program // (num_columns * num_rows)
+    count = tl.load(count_out)
+    if row_tile * tile_rows >= count:
+        return
+    places = row_tile * tile_rows + tl.arange(0, tile_rows)
+    in_use = places < count
+    if order is None:
+        rows = places
+    else:
+        rows = tl.load(order + split.to(tl.int64) * capacity_out + places, mask=in_use, other=0)
+    columns = column_tile * tile_columns + tl.arange(0, tile_columns)
+    column_used = columns < num_outputs
+    if even_columns:
+        column_used = columns >= 0
+    total = tl.zeros((tile_rows, tile_columns), tl.float32)
+    for part in tl.static_range(tl.cdiv(volume, 31) if order is None else 1):
+        if order is None:
+            first = 31 * part
+            mask = _mask_of_rows(neighbours, rows, in_use, capacity_out, first, min(31, volume - 31 * part))
+        else:
+            first = split * width
+            held = tl.load(masks + split.to(tl.int64) * capacity_out + places, mask=in_use, other=0)
+            mask = tl.reduce(held, 0, _either)
+        total = _product(
+            total,
+            features,
+            feature_stride,
+            second,
+            second_stride,
+            weight,
+            channels,
+            offset_stride,
+            input_stride,
+            output_stride,
+            neighbours,
+            capacity_out,
+            places if is_permuted else rows,
+            in_use,
+            column_tile,
+            columns,
+            column_used,
+            first,
+            mask,
+            num_inputs,
+            num_first,
+            volume,
+            tile_columns,
+            depth,
+            even_depth,
+            described,
+            mirrored,
+            precision,
+            stages,
+        )
+    if carried is not None:
+        place = carried + rows.to(tl.int64)[:, None] * num_outputs + columns[None, :]
+        total += tl.load(place, mask=in_use[:, None] & column_used[None, :], other=0.0).to(tl.float32)
+    if shortcut is not None:
+        total = _pointwise(
+            total,
+            shortcut,
+            shortcut_stride,
+            shortcut_weight,
+            shortcut_input_stride,
+            shortcut_output_stride,
+            rows,
+            in_use,
+            columns,
+            column_used,
+            tl.where(split == 0, num_shortcut, 0) if partial == "each" else num_shortcut,
+            depth,
+            precision,
+            stages,
+        )
+    if partial == "each":
+        target = output + (split.to(tl.int64) * capacity_out + rows)[:, None] * num_outputs + columns[None, :]
+    elif partial == "all":
+        target = output + rows.to(tl.int64)[:, None] * num_outputs + columns[None, :]
+    else:
+        total = _epilogue(total, rows, columns, (in_use, column_used), scale, shift, residual, residual_stride, relu)
+        target = output + rows.to(tl.int64)[:, None] * row_stride + columns[None, :]
+    tl.store(target, total.to(output.dtype.element_ty), mask=in_use[:, None] & column_used[None, :])
+
+
+@triton.jit
+def add_partials(
+    partials,
+    count_out,
+    scale,
+    shift,
+    residual,
+    output,
+    residual_stride,
+    row_stride,
+    num_outputs,
+    capacity_out,
+    splits: tl.constexpr,
+    tile_rows: tl.constexpr,
+    tile_columns: tl.constexpr,
+    relu: tl.constexpr,
+):
+    """The sums [splits, capacity_out, num_outputs] of the ranges added in their order, and the epilogue."""
+    count = tl.load(count_out)
+    row_tile = tl.program_id(0)
+    if row_tile * tile_rows >= count:
+        return
+    rows = row_tile * tile_rows + tl.arange(0, tile_rows)
+    columns = tl.program_id(1) * tile_columns + tl.arange(0, tile_columns)
+    in_use = rows < count
+    column_used = columns < num_outputs
+    stored = in_use[:, None] & column_used[None, :]
+    total = tl.zeros((tile_rows, tile_columns), tl.float32)
+    for split in tl.static_range(splits):
+        places = (rows.to(tl.int64) + split * capacity_out)[:, None] * num_outputs + columns[None, :]
+        total += tl.load(partials + places, mask=stored, other=0.0).to(tl.float32)
+    total = _epilogue(total, rows, columns, (in_use, column_used), scale, shift, residual, residual_stride, relu)
+    target = output + rows.to(tl.int64)[:, None] * row_stride + columns[None, :]
+    tl.store(target, total.to(output.dtype.element_ty), mask=stored)
+
+
+@triton.jit
+def permute_neighbours(
+    neighbours, order, count_out, permuted, capacity_out, width: tl.constexpr, tile_rows: tl.constexpr
+):
+    """permuted[k, p] = neighbours[k, order[k // width, p]] for the rows in use."""
+    places = tl.program_id(0) * tile_rows + tl.arange(0, tile_rows)
+    offset = tl.program_id(1).to(tl.int64)
+    in_use = places < tl.load(count_out)
+    rows = tl.load(order + (offset // width) * capacity_out + places, mask=in_use, other=0)
+    found = tl.load(neighbours + offset * capacity_out + rows, mask=in_use, other=-1)
+    tl.store(permuted + offset * capacity_out + places, found, mask=places < capacity_out)

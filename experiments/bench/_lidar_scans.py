@@ -39,7 +39,7 @@ class Sensor:
     farthest_m: float
 
 
-HDL_64E = Sensor(tuple(float(angle) for angle in _HDL_64E_DEG.split()), 2170, 1.73, 2.5, 85.0)
+HDL_64E = Sensor(tuple(float(angle) for angle in _HDL_64E_DEG.split()), 2170, 1.73, 2.5, 100.0)
 HDL_32E = Sensor(tuple(10.67 - 1.333 * ring for ring in range(32)), 1084, 1.84, 2.0, 80.0)  # nuScenes
 TOP_64 = Sensor(
     tuple(2.4 - 20.0 * (ring / 63) ** 1.25 for ring in range(64)), 2650, 2.1, 2.0, 75.0
@@ -50,9 +50,9 @@ TOP_64 = Sensor(
 class Scene:
     """What stands in a scene. Lengths in metres; `drop` is the share of returns that is lost anywhere."""
 
-    trees: int = 330
+    trees: int = 400
     porosity_m: float = 2.0
-    beside_m: tuple[float, float] = (8.0, 55.0)
+    beside_m: tuple[float, float] = (8.0, 65.0)
     terrain_m: float = 0.8
     bank: float = 0.08
     buildings: int = 3
@@ -254,7 +254,7 @@ def _sweep(
         distance = torch.where(nearer, hit, distance)
         what = torch.where(nearer, 2.0, what)
     chance = torch.rand(distance.shape, generator=generator, device=device)
-    lost = scene.drop + 0.01 * (distance - 25.0).clamp(min=0.0)
+    lost = scene.drop + 0.006 * (distance - 25.0).clamp(min=0.0)
     ego = (direction[:, 2] < -0.33) & (direction[:, 0] < -0.55)  # the car's own roof hides the lowest rings behind it
     kept = (distance > sensor.nearest_m) & (distance < sensor.farthest_m) & (chance > lost) & ~ego
     noise = torch.randn(distance.shape, generator=generator, device=device) * scene.noise_m

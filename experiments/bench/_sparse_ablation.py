@@ -77,8 +77,9 @@ def _layers(engine: Any, bench: Bench) -> list[_Layer]:
 
 def _variants() -> dict[str, Callable[[_Layer], Callable[[], Any]]]:
     """Each name with what makes a layer's work."""
-    from coevo.kernels.sparse.convolution import Plan, convolve
+    from coevo.kernels.sparse.convolution.autograd import convolve
     from coevo.kernels.sparse.convolution.epilogue import Epilogue
+    from coevo.kernels.sparse.convolution.plan import Plan
 
     def planned(**given: Any) -> Callable[[_Layer], Callable[[], Any]]:
         plan = Plan(**given)

@@ -53,16 +53,16 @@ def _all(measured: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _memory(measured: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Ours beside the leanest peer: for inference by what torch reserved, which counts a capture's pool."""
+    """Ours beside the leanest peer; the pool of a captured graph counts in full."""
     for batch in (1, 4):
         case = _at(measured, "memory", f"batch {batch}")
-        ours = case.get(OURS, {}).get(CAPTURED, {}).get("reserved_mib")
-        peers = {name: row.get("as installed", {}).get("reserved_mib") for name, row in _peers(case)}
+        ours = case.get(OURS, {}).get(CAPTURED, {}).get("peak_mib")
+        peers = {name: row.get("as installed", {}).get("peak_mib") for name, row in _peers(case)}
         yield _leaner(f"peak memory of inference, captured, batch {batch}", ours, peers)
     for batch in (1, 4):
         case = _at(measured, "training", f"width 1, batch {batch}")
-        ours = case.get(OURS, {}).get("peak", {}).get("allocated_mib")
-        peers = {name: row.get("peak", {}).get("allocated_mib") for name, row in _peers(case)}
+        ours = case.get(OURS, {}).get("memory", {}).get("peak_mib")
+        peers = {name: row.get("memory", {}).get("peak_mib") for name, row in _peers(case)}
         yield _leaner(f"peak memory of a training step, batch {batch}", ours, peers)
 
 

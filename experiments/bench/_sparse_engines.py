@@ -53,6 +53,26 @@ class Engine:
         net = self.network(state, ratio, grid, training=False)
         return {"as installed": lambda scan: net(self.enter(net, scan))}
 
+    def training_step(
+        self, state: State, ratio: float, grid: tuple[int, int, int], capacity: int, batch: int
+    ) -> Callable[[Scan], torch.Tensor]:
+        """One step of SGD under autocast: maps, forward, cross-entropy, backward, update. It returns the loss."""
+        net = self.network(state, ratio, grid, training=True)
+        optimizer = optimizer_of(net)
+        scaler = torch.amp.GradScaler("cuda")
+
+        def step(scan: Scan) -> torch.Tensor:
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast("cuda", dtype=torch.float16):
+                logits = net(self.enter(net, scan, training=True))
+                loss = nn.functional.cross_entropy(logits.float(), scan.labels)
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            return loss.detach()
+
+        return step
+
     def centerpoint(self, grid: tuple[int, int, int], inputs: int) -> Any:
         """CenterPoint's sparse encoder with random parameters, in half precision."""
         raise NotImplementedError(f"{self.name} has no CenterPoint encoder here")
@@ -171,19 +191,6 @@ def layers_of(engine: Engine, net: nn.Module, ratio: float, scan: Scan) -> list[
     return [(layer.name, called(layer.name)) for layer in minkunet_layers(ratio)]
 
 
-def training_step(engine: Engine, net: nn.Module) -> Callable[[Scan], torch.Tensor]:
-    """One step of SGD with momentum under autocast: maps, forward, cross-entropy, backward, update."""
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4)
-    scaler = torch.amp.GradScaler("cuda")
-
-    def step(scan: Scan) -> torch.Tensor:
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cuda", dtype=torch.float16):
-            logits = net(engine.enter(net, scan, training=True))
-            loss = nn.functional.cross_entropy(logits.float(), scan.labels)
-        scaler.scale(loss).backward()
-        scaler.step(optimizer)
-        scaler.update()
-        return loss.detach()
-
-    return step
+def optimizer_of(net: nn.Module) -> torch.optim.Optimizer:
+    """SGD as SPVNAS trains with, in torch's fused form, for every library."""
+    return torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4, fused=True)

@@ -17,7 +17,7 @@ from typing import Any
 import _bench
 import torch
 from _sparse_case import floor_ms, minkunet_layers, random_state, work_of
-from _sparse_engines import Engine, layers_of, training_step
+from _sparse_engines import Engine, layers_of
 from _sparse_inputs import Scan, together
 from _sparse_reference import distance, minkunet
 from _sparse_timing import device_ms, emptied, kernels, peak_since, spread, submit_ms, wall_ms
@@ -226,23 +226,22 @@ def training(bench: Bench) -> dict[str, Any]:
         rows[name] = {"voxels": [len(scan) for scan in scans]}
         for engine in bench.engines:
             where = f"training {name} {engine.name}"
-            rows[name][engine.name] = bench.attempt(where, _training, where, bench, engine, ratio, scans)
+            rows[name][engine.name] = bench.attempt(where, _training, where, bench, engine, ratio, batch, scans)
     return rows
 
 
-def _training(row: dict[str, Any], where: str, bench: Bench, engine: Engine, ratio: float, scans: list[Scan]) -> None:
+def _training(
+    row: dict[str, Any], where: str, bench: Bench, engine: Engine, ratio: float, batch: int, scans: list[Scan]
+) -> None:
     before = emptied()
-    step = training_step(engine, engine.network(bench.state(ratio), ratio, bench.grid, training=True))
+    step = engine.training_step(bench.state(ratio), ratio, bench.grid, bench.arguments.capacity, batch)
     works = [partial(step, scan) for scan in scans]
     for work in works * 2:
         loss = work()
     row.update(spread(wall_ms(works, 20)))
     row["submit_ms"] = submit_ms(works[0], 3)
     row["loss_is_finite"] = bool(torch.isfinite(loss))
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    works[0]()
-    row["peak"] = peak_since(before)
+    row["memory"] = peak_since(before, works[0])
     print(f"{where}: {row}", flush=True)
 
 
@@ -266,8 +265,7 @@ def _memory(row: dict[str, Any], where: str, bench: Bench, engine: Engine, batch
     for way in engine.ways:
         before = emptied()
         run = engine.inference(state, 1.0, bench.grid, bench.arguments.capacity, batch, only=way)[way]
-        for _ in range(2):
-            run(scan)
-        row[way] = peak_since(before)
+        run(scan)
+        row[way] = peak_since(before, partial(run, scan))
         del run
     print(f"{where}: {row}", flush=True)

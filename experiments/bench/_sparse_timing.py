@@ -82,22 +82,37 @@ def kernels(work: Work) -> list[dict[str, Any]]:
 
 
 def emptied() -> dict[str, float]:
-    """What is held on the device after everything unused was given back, in MiB."""
+    """What torch holds on the device after everything unused was given back, in MiB."""
     gc.collect()
     torch.cuda.synchronize()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    return _held()
+    return {"allocated": torch.cuda.memory_allocated() / 2**20, "pools": _idle_in_pools()}
 
 
-def peak_since(before: dict[str, float]) -> dict[str, float]:
-    """MiB above `before` at the peak: allocated by torch, reserved by torch, taken from the device now."""
+def peak_since(before: dict[str, float], work: Work) -> dict[str, float]:
+    """MiB above `before`: the peak so far (making, first runs, capture), the peak of one more call, the larger.
+
+    What a captured graph's pool keeps between replays counts in full: nobody else can have it.
+    """
     torch.cuda.synchronize()
+    making = torch.cuda.max_memory_allocated() / 2**20 - before["allocated"]
+    torch.cuda.reset_peak_memory_stats()
+    work()
+    torch.cuda.synchronize()
+    running = torch.cuda.max_memory_allocated() / 2**20 - before["allocated"]
+    running += _idle_in_pools() - before["pools"]
     return {
-        "allocated_mib": round(torch.cuda.max_memory_allocated() / 2**20 - before["allocated"], 1),
-        "reserved_mib": round(torch.cuda.max_memory_reserved() / 2**20 - before["reserved"], 1),
-        "device_mib": round(_held()["used"] - before["used"], 1),
+        "making_mib": round(making, 1),
+        "running_mib": round(running, 1),
+        "peak_mib": round(max(making, running), 1),
     }
+
+
+def _idle_in_pools() -> float:
+    """MiB that graphs' private pools hold beyond what is allocated in them."""
+    pools = [each for each in torch.cuda.memory_snapshot() if tuple(each["segment_pool_id"]) != (0, 0)]
+    return sum(each["total_size"] - each["allocated_size"] for each in pools) / 2**20
 
 
 def ceilings() -> dict[str, Any]:
@@ -138,12 +153,3 @@ def _product_ms() -> float:
     """Of two random matrices of 8192 x 8192 in half precision."""
     left, right = (torch.randn(8192, 8192, device="cuda", dtype=torch.float16) for _ in range(2))
     return statistics.median(wall_ms([lambda: left @ right], 10)[3:])
-
-
-def _held() -> dict[str, float]:
-    free, total = torch.cuda.mem_get_info()
-    return {
-        "allocated": torch.cuda.memory_allocated() / 2**20,
-        "reserved": torch.cuda.memory_reserved() / 2**20,
-        "used": (total - free) / 2**20,
-    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -46,11 +47,15 @@ def rows_by_voxel(level):
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 16])
 @pytest.mark.parametrize("nearest", [False, True])
-def test_corners_are_those_of_the_cell(stride, nearest):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_corners_are_those_of_the_cell(stride, nearest, backend):
     rng = np.random.default_rng(stride)
     level = make_level(rng, 300, stride)
     points = make_points(rng, 200, 7.0 * stride)
-    found = find_corners(points, level, nearest=nearest)
+    points[:2, 1] = torch.tensor([float("nan"), 1e30])
+    found = find_corners(points, level, nearest=nearest, backend=backend)
+    assert (found.rows[:2] == -1).all() and (found.weights[:2] == 0).all()
+    points, found = points[2:], dataclasses.replace(found, rows=found.rows[2:], weights=found.weights[2:])
     held = rows_by_voxel(level)
     for point, rows, weights in zip(points.tolist(), found.rows.tolist(), found.weights.tolist(), strict=True):
         scaled = np.array(point[1:]) / stride
@@ -77,19 +82,34 @@ def test_a_point_on_a_voxel_takes_its_features_alone():
 
 
 @pytest.mark.parametrize("stride", [1, 4])
-def test_voxels_of_points(stride):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_voxels_of_points(stride, backend):
     rng = np.random.default_rng(3)
     level, points = make_level(rng, 200, stride), make_points(rng, 150, 7.0 * stride)
     held = rows_by_voxel(level)
-    found = find_voxels(points, level)
+    found = find_voxels(points, level, backend=backend)
     wanted = [
         held.get((int(p[0]), *(int(np.floor(each / stride)) * stride for each in p[1:])), -1) for p in points.tolist()
     ]
     assert found.index.tolist() == wanted
     assert -1 in wanted and max(wanted) >= 0
     used = torch.tensor([40], dtype=torch.int32, device=DEVICE)
-    assert find_voxels(points, level, used).index.tolist() == wanted[:40] + [-1] * 110
-    assert (find_corners(points, level, used).rows[40:] == -1).all()
+    assert find_voxels(points, level, used, backend).index.tolist() == wanted[:40] + [-1] * 110
+    assert (find_corners(points, level, used, backend=backend).rows[40:] == -1).all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_rows_of_a_level_that_are_not_in_use_are_not_read(backend):
+    rng = np.random.default_rng(4)
+    level, points = make_level(rng, 100), make_points(rng, 80)
+    wanted = find_corners(points, level, backend=backend)
+    more = torch.tensor([5, -7, 0], dtype=torch.int64, device=DEVICE)
+    padded = dataclasses.replace(level, keys=torch.cat([level.keys, more]))
+    found = find_corners(points, padded, backend=backend)
+    assert torch.equal(found.rows, wanted.rows) and torch.equal(found.weights, wanted.weights)
+    assert torch.equal(
+        find_voxels(points, padded, backend=backend).index, find_voxels(points, level, backend=backend).index
+    )
 
 
 def test_coordinates_that_no_key_holds_are_found_nowhere():

@@ -25,11 +25,13 @@ class Membership:
     index: Tensor
     """int32 [P]: the row of the point's voxel, -1 where it lies in none (or the row is not in use)."""
     num_voxels: int
+    is_sorted: bool = False
+    """Whether the index rises, with all -1 at its end."""
 
     @cached_property
     def segments(self) -> Segments:
         """The points of each voxel; made once for all features that are averaged over these points."""
-        return group(self.index, self.num_voxels)
+        return group(self.index, self.num_voxels, self.is_sorted)
 
 
 def scatter_mean(features: Tensor, membership: Membership, backend: str | None = None) -> Tensor:

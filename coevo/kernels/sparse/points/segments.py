@@ -27,10 +27,16 @@ class Segments:
         return self.starts[1:] - self.starts[:-1]
 
 
-def group(index: Tensor, num_segments: int) -> Segments:
-    """Segments of int32 `index` [E], each 0 .. num_segments - 1, or -1 for an entry that belongs to none."""
+def group(index: Tensor, num_segments: int, is_sorted: bool = False) -> Segments:
+    """Segments of int32 `index` [E], each 0 .. num_segments - 1, or -1 for an entry that belongs to none.
+
+    With `is_sorted` the entries rise already, those of none at the end, and are not sorted again.
+    """
     keys = torch.where(index < 0, num_segments, index)
-    found, order = torch.sort(keys, stable=True)
+    if is_sorted:
+        found, order = keys, torch.arange(len(index), dtype=torch.int32, device=index.device)
+    else:
+        found, order = torch.sort(keys, stable=True)
     bounds = torch.arange(num_segments + 1, dtype=found.dtype, device=index.device)
     starts = torch.searchsorted(found, bounds, out_int32=True)
     return Segments(order.to(torch.int32), starts)

@@ -1,0 +1,199 @@
+"""A network compiled for inference: one CUDA graph from coordinates to logits."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from coevo.errors import ConfigError, InputError
+from coevo.kernels.sparse.convolution.plan import Plan
+from coevo.kernels.sparse.coordinates.status import TOO_MANY
+from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
+from coevo.kernels.sparse.inference.static_unet import LEVELS, StaticUNet
+from coevo.kernels.sparse.modules.minkunet import MinkUNet
+from coevo.kernels.sparse.modules.spvcnn import SPVCNN
+from coevo.kernels.sparse.tensors import SparseTensor
+
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+DEFAULT_SPLITS = (1, 1, 1, 1, 1)
+_WARM_UPS = 2
+
+
+class CapacityWarning(UserWarning):
+    """A scan had more voxels than a compiled network has room for: it was computed without the graph."""
+
+
+def compile_for_inference(
+    net: MinkUNet,
+    capacity: int | Sequence[int],
+    dtype: torch.dtype = torch.float16,
+    *,
+    splits: Sequence[int] = DEFAULT_SPLITS,
+    plans: dict[str, Plan] | None = None,
+    graph: bool | None = None,
+) -> StaticNetwork:
+    """The network with its weights as they are now, in evaluation mode, on its device.
+
+    Args:
+        net: a MinkUNet or SPVCNN.
+        capacity: most rows of a call (voxels, or raw points); or five numbers, the most voxels of strides 1, 2, 4, 8
+            and 16, where memory is dear and scans are known. With one number no level can overflow.
+        dtype: of features and weights: torch.float16, torch.bfloat16 or torch.float32 (torch.float64 on a CPU).
+        splits: ranges of offsets by which each level's rows are sorted (`KernelMap.sorted`).
+        plans: how to carry out convolutions, by name (`StaticUNet.convolutions`); the tuned or default ones otherwise.
+        graph: whether a call replays a captured CUDA graph; as the device allows where it is None.
+
+    Raises:
+        ConfigError: no such dtype or number of capacities.
+        InputError: the network is of another kind, a graph is asked for off a CUDA device, or folded weights are out of
+            the dtype's range.
+    """
+    if not isinstance(net, MinkUNet):
+        raise InputError(f"compile_for_inference takes a MinkUNet or an SPVCNN, got {type(net).__name__}")
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype must be one of {', '.join(map(str, DTYPES))}, got {dtype}")
+    room = (capacity,) * LEVELS if isinstance(capacity, int) else tuple(capacity)
+    if len(room) != LEVELS or min(room) < 1 or len(splits) != LEVELS:
+        raise ConfigError(
+            f"capacity must be a number >= 1 or {LEVELS} of them, and splits {LEVELS} numbers, got {capacity} and "
+            f"{tuple(splits)}"
+        )
+    device = next(net.parameters()).device
+    if graph and device.type != "cuda":
+        raise InputError(f"a CUDA graph needs a network on a CUDA device, this one is on {device}; move it there")
+    return StaticNetwork(
+        net, room, dtype, tuple(splits), plans or {}, device.type == "cuda" if graph is None else graph
+    )
+
+
+class StaticNetwork:
+    """What `compile_for_inference` returns; call it with features and coordinates."""
+
+    def __init__(
+        self,
+        net: MinkUNet,
+        capacity: tuple[int, ...],
+        dtype: torch.dtype,
+        splits: tuple[int, ...],
+        plans: dict[str, Plan],
+        graph: bool,
+    ) -> None:
+        self.capacity, self.dtype, self.splits = capacity, dtype, splits
+        self.device = next(net.parameters()).device
+        self.is_raw = isinstance(net, SPVCNN) and net.points == "raw"
+        self.unet = StaticUNet(net, dtype)
+        self.unet.set_plans(plans)
+        kind = torch.float32 if self.is_raw else torch.int32
+        self._coords = torch.zeros((capacity[0], 4), dtype=kind, device=self.device)
+        self._feats = torch.zeros((capacity[0], net.in_channels), dtype=dtype, device=self.device)
+        self._count = torch.zeros(1, dtype=torch.int32, device=self.device)
+        self._graph: Any = None
+        if graph:
+            self._capture()
+
+    def __call__(self, feats: Tensor | SparseTensor, coords: Tensor | None = None, *, check: bool = True) -> Tensor:
+        """Logits [N, num_classes], in the order of the rows given.
+
+        A scan over the capacity is computed without the graph, at the same precision, with a `CapacityWarning`.
+
+        Args:
+            feats: [N, in_channels] on the network's device; or a SparseTensor of stride 1, without `coords`.
+            coords: whole numbers [N, 4] (batch, x, y, z) of distinct voxels, or for raw points float [N, 4] in units of
+                voxels.
+            check: read the status of the levels, which waits for the device. Without it coordinates that repeat or
+                cannot be packed, and levels that overflow, are not told of.
+
+        Raises:
+            InputError: lengths, channels, devices or kinds of numbers do not fit; with `check`, repeated coordinates or
+                such as no key holds.
+        """
+        given: Tensor = feats.feats if isinstance(feats, SparseTensor) else feats
+        where: Tensor | None = feats.coords if isinstance(feats, SparseTensor) else coords
+        self._check_call(given, where)
+        assert where is not None
+        return self._compute(given, where, check)
+
+    def _compute(self, feats: Tensor, coords: Tensor, check: bool) -> Tensor:
+        with torch.no_grad():
+            rows = len(feats)
+            if rows > self.capacity[0]:
+                return self._without_capacity(feats, coords, f"{rows} rows, the capacity is {self.capacity[0]}")
+            self._coords[:rows].copy_(coords)
+            self._feats[:rows].copy_(feats)
+            self._count.fill_(rows)
+            if self._graph is not None:
+                self._graph.replay()
+            else:
+                self._logits, self._made = self._run()
+            logits = self._logits[:rows].clone()
+            if check:
+                bits = int(self._made.status)
+                if bits == TOO_MANY:
+                    counts = [int(level.count) for level in self._made.levels]
+                    told = f"more voxels than the capacities {self.capacity} of strides 1 to 16 (of which {counts} fit)"
+                    return self._without_capacity(feats, coords, told)
+                if bits:
+                    self._made.check()
+            return logits
+
+    def _check_call(self, feats: Tensor, coords: Tensor | None) -> None:
+        if coords is None or feats.dim() != 2 or coords.dim() != 2 or len(feats) != len(coords):
+            shape = None if coords is None else tuple(coords.shape)
+            raise InputError(f"expected features [N, C] and coordinates [N, 4], got {tuple(feats.shape)} and {shape}")
+        if feats.shape[1] != self.unet.in_channels or coords.shape[1] != 4:
+            raise InputError(
+                f"expected {self.unet.in_channels} channels and 4 coordinates, got {feats.shape[1]} and "
+                f"{coords.shape[1]}"
+            )
+        if feats.device != self.device or coords.device != self.device:
+            raise InputError(
+                f"the network is on {self.device}, got features on {feats.device} and coordinates on {coords.device}"
+            )
+        if coords.is_floating_point() != self.is_raw:
+            wanted = "real coordinates, of raw points" if self.is_raw else "whole coordinates, of voxels"
+            raise InputError(f"this network takes {wanted}, got {coords.dtype}")
+
+    def _without_capacity(self, feats: Tensor, coords: Tensor, told: str) -> Tensor:
+        warnings.warn(
+            f"a scan has {told}: it is computed without the captured graph; compile with a larger capacity",
+            CapacityWarning,
+            stacklevel=4,
+        )
+        whole = coords.floor() if self.is_raw else coords
+        made = build_levels(whole.to(torch.int32), LEVELS, splits=self.splits, merge=self.is_raw)
+        return self._forward(feats, coords, made)
+
+    def _run(self) -> tuple[Tensor, Hierarchy]:
+        whole = self._coords.floor().to(torch.int32) if self.is_raw else self._coords
+        made = build_levels(
+            whole, LEVELS, count=self._count, capacity=self.capacity, splits=self.splits, merge=self.is_raw
+        )
+        return self._forward(self._feats, self._coords, made), made
+
+    def _forward(self, feats: Tensor, coords: Tensor, made: Hierarchy) -> Tensor:
+        if self.is_raw:
+            return self.unet(feats, made, coords)
+        logits = self.unet(feats.index_select(0, made.order.clamp(0, max(len(feats) - 1, 0))), made)
+        if not len(logits):
+            return logits.new_zeros((len(feats), logits.shape[1]))
+        return logits.index_select(0, made.places.clamp(0, len(logits) - 1))
+
+    def _capture(self) -> None:
+        """Two runs to compile kernels, on a stream of their own as capture wants it, then the graph."""
+        side = min(self.capacity[-1], 64)
+        plane = torch.arange(side, dtype=self._coords.dtype, device=self.device)
+        self._coords[:side, 1] = plane
+        self._count.fill_(side)
+        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.no_grad(), torch.cuda.stream(stream):
+            for _ in range(_WARM_UPS):
+                self._run()
+        torch.cuda.current_stream(self.device).wait_stream(stream)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.no_grad(), torch.cuda.graph(self._graph):
+            self._logits, self._made = self._run()

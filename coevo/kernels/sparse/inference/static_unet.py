@@ -1,0 +1,181 @@
+"""MinkUNet and SPVCNN as a fixed list of fused convolutions over a hierarchy of levels.
+
+What is concatenated on the way up is never copied: the convolutions that make the two halves write them side by side
+into one buffer. A residual block is two launches: its shortcut, norms, residual and ReLUs ride on its convolutions.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from coevo.kernels.sparse.convolution.plan import Plan
+from coevo.kernels.sparse.hierarchy import Hierarchy
+from coevo.kernels.sparse.inference.folding import FoldedConv, fold, fold_linear
+from coevo.kernels.sparse.maps.kernel_map import KernelMap
+from coevo.kernels.sparse.modules.blocks import ConvBlock, ResidualBlock, layers_of
+from coevo.kernels.sparse.modules.minkunet import STAGES, MinkUNet
+from coevo.kernels.sparse.modules.spvcnn import SPVCNN
+from coevo.kernels.sparse.points.devoxelize import Corners, devoxelize
+from coevo.kernels.sparse.points.lookup import find_corners
+from coevo.kernels.sparse.points.scatter_mean import Membership, scatter_mean
+
+LEVELS = STAGES + 1
+
+
+class _Residual:
+    """The two launches of a residual block."""
+
+    def __init__(self, block: ResidualBlock, dtype: torch.dtype) -> None:
+        first, norm, _, last, last_norm = layers_of(block.net)
+        self.first = fold(first, norm, dtype, relu=True)
+        self.last = fold(last, last_norm, dtype, relu=True, shortcut=block.downsample)
+
+    def __call__(self, x: Tensor, kernel_map: KernelMap, out: Tensor | None = None) -> Tensor:
+        middle = self.first(x, kernel_map)
+        if self.last.shortcut_weight is None:
+            return self.last(middle, kernel_map, residual=x, out=out)
+        return self.last(middle, kernel_map, shortcut=x, out=out)
+
+
+class StaticUNet:
+    """The network in `dtype`, in evaluation mode, over preallocated capacities. It copies the weights."""
+
+    def __init__(self, net: MinkUNet, dtype: torch.dtype) -> None:
+        self.dtype, self.channels, self.num_classes = dtype, net.channels, net.num_classes
+        self.in_channels = net.in_channels
+        first, norm, _, last, last_norm, _ = layers_of(net.stem)
+        self.stem = [fold(first, norm, dtype, relu=True), fold(last, last_norm, dtype, relu=True)]
+        self.down: list[FoldedConv] = []
+        self.up: list[FoldedConv] = []
+        self.blocks_down: list[list[_Residual]] = []
+        self.blocks_up: list[list[_Residual]] = []
+        for stage in range(1, STAGES + 1):
+            block, *others = net.get_submodule(f"stage{stage}").children()
+            self.down.append(_fold_block(block, dtype))
+            self.blocks_down.append([_residual(each, dtype) for each in others])
+            block, blocks = net.get_submodule(f"up{stage}").children()
+            self.up.append(_fold_block(block, dtype))
+            self.blocks_up.append([_residual(each, dtype) for each in blocks.children()])
+        linear = net.classifier[0]
+        assert isinstance(linear, nn.Linear)
+        self.classifier = fold_linear(linear, None, dtype, relu=False)
+        self.transforms = []
+        if isinstance(net, SPVCNN):
+            for layers in net.point_transforms:
+                assert isinstance(layers, nn.Sequential)
+                inner, its_norm = layers[0], layers[1]
+                assert isinstance(inner, nn.Linear) and isinstance(its_norm, nn.BatchNorm1d)
+                self.transforms.append(fold_linear(inner, its_norm, dtype, relu=True))
+
+    def convolutions(self) -> dict[str, FoldedConv]:
+        """Every launch of a convolution by the name of its module in the network."""
+        found = {"stem.0": self.stem[0], "stem.3": self.stem[1]}
+        for stage in range(STAGES):
+            for name, conv, blocks in (
+                (f"stage{stage + 1}", self.down[stage], self.blocks_down[stage]),
+                (f"up{stage + 1}", self.up[stage], self.blocks_up[stage]),
+            ):
+                found[f"{name}.0"] = conv
+                for place, block in enumerate(blocks):
+                    inner = f"{name}.{place + 1}" if name.startswith("stage") else f"{name}.1.{place}"
+                    found[f"{inner}.net.0"], found[f"{inner}.net.3"] = block.first, block.last
+        return found
+
+    def set_plans(self, plans: dict[str, Plan]) -> None:
+        """Ways to carry out convolutions, by names of `convolutions`."""
+        for name, each in self.convolutions().items():
+            each.plan = plans.get(name, each.plan)
+
+    def __call__(self, features: Tensor, made: Hierarchy, coords: Tensor | None = None) -> Tensor:
+        """Logits [N, num_classes] of features [N, in_channels].
+
+        Args:
+            features: at the rows of level 0, whose logits are returned; or at points.
+            made: the levels of strides 1 to 16 and their maps.
+            coords: float [N, 4], of the points, for a network of raw points; `made` merged them.
+        """
+        cs = self.channels
+        features = features.to(self.dtype)
+        joined = []
+        for level in range(STAGES):
+            rows = made.levels[level].capacity
+            joined.append(_empty(features, rows, cs[2 * STAGES - level] + cs[level], self.dtype))
+        skips = [each[:, cs[2 * STAGES - level] :] for level, each in enumerate(joined)]
+        points = _Points(made, coords) if self.transforms else None
+        x = points.scatter(features, 0) if points is not None else features
+        x = self.stem[1](self.stem[0](x, made.submanifold[0]), made.submanifold[0], out=skips[0])
+        at_points = x
+        if points is not None:
+            at_points = points.gather(x, 0)
+            x = points.scatter(at_points, 0)
+        for stage in range(STAGES):
+            x = self.down[stage](x, made.down[stage])
+            first, last = self.blocks_down[stage]
+            kernel_map = made.submanifold[stage + 1]
+            x = last(first(x, kernel_map), kernel_map, out=skips[stage + 1] if stage + 1 < STAGES else None)
+        for stage in range(STAGES):
+            if points is not None and stage in (0, 2):
+                level = STAGES - stage
+                at_points = points.gather(x, level, self.transforms[stage // 2](at_points))
+                x = points.scatter(at_points, level)
+            level = STAGES - 1 - stage
+            whole = joined[level]
+            self.up[stage](x, made.down[level].inverse(), out=whole[:, : cs[STAGES + stage + 1]])
+            first, last = self.blocks_up[stage]
+            x = last(first(whole, made.submanifold[level]), made.submanifold[level])
+        if points is not None:
+            x = points.gather(x, 0, self.transforms[2](at_points))
+        return self.classifier(x)
+
+
+class _Points:
+    """SPVCNN's points among the levels: those of `coords`, or without them the voxels of stride 1 themselves."""
+
+    def __init__(self, made: Hierarchy, coords: Tensor | None) -> None:
+        self.made, self.is_raw = made, coords is not None
+        finest = made.levels[0]
+        if coords is not None:
+            self.coords, self.count = coords, None
+            self.places = made.places
+        else:
+            self.coords, self.count = finest.coords.to(torch.float32), finest.count
+            rows = torch.arange(finest.capacity, dtype=torch.int32, device=finest.coords.device)
+            self.places = torch.where(rows < finest.count, rows, -1)
+        self._corners: dict[int, Corners] = {}
+        self._members: dict[int, Membership] = {}
+
+    def gather(self, x: Tensor, level: int, added: Tensor | None = None) -> Tensor:
+        """[P, C]: the features x of a level interpolated at the points, plus `added`."""
+        if level == 0 and not self.is_raw:
+            return x if added is None else x + added
+        if level not in self._corners:
+            self._corners[level] = find_corners(self.coords, self.made.levels[level], self.count)
+        return devoxelize(x, self._corners[level], added)
+
+    def scatter(self, features: Tensor, level: int) -> Tensor:
+        """[rows of the level, C]: the means of the features over the points of each voxel."""
+        if level == 0 and not self.is_raw:
+            return features
+        if level not in self._members:
+            index = self.places
+            if level:
+                above = self.made.ancestors[level - 1]
+                index = torch.where(index >= 0, above.index_select(0, index.clamp(min=0)), -1)
+            self._members[level] = Membership(index, self.made.levels[level].capacity, is_sorted=not self.is_raw)
+        return scatter_mean(features, self._members[level])
+
+
+def _empty(like: Tensor, rows: int, channels: int, dtype: torch.dtype) -> Tensor:
+    return torch.empty((rows, channels), dtype=dtype, device=like.device)
+
+
+def _fold_block(block: nn.Module, dtype: torch.dtype) -> FoldedConv:
+    assert isinstance(block, ConvBlock)
+    conv, norm, _ = layers_of(block.net)
+    return fold(conv, norm, dtype, relu=True)
+
+
+def _residual(block: nn.Module, dtype: torch.dtype) -> _Residual:
+    assert isinstance(block, ResidualBlock)
+    return _Residual(block, dtype)

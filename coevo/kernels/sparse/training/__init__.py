@@ -1,0 +1,5 @@
+"""Training of networks over sparse tensors."""
+
+from coevo.kernels.sparse.training.step import TrainingStep
+
+__all__ = ["TrainingStep"]

@@ -1,0 +1,147 @@
+"""Forward and backward of a training step in one CUDA graph.
+
+A step launches some fifteen hundred kernels, more than a host can launch in the time that they take; a replayed graph
+leaves the host with a handful of copies. What follows a step (unscaling, clipping, the optimizer) is the user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from coevo.errors import ConfigError, InputError
+from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
+from coevo.kernels.sparse.modules.minkunet import STAGES, MinkUNet
+from coevo.kernels.sparse.modules.spvcnn import SPVCNN
+from coevo.kernels.sparse.tensors import SparseTensor
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+_WARM_UPS = 3
+
+
+class TrainingStep:
+    """Call it with a batch: the loss comes back, and the gradients lie in the parameters' `grad`, replaced.
+
+    The first call warms up and captures; running statistics are put back, so that it counts as one step. Keep the
+    parameters where they are: optimizers and `load_state_dict` write in place, `net.to(...)` does not.
+
+    Args:
+        net: a MinkUNet, or an SPVCNN of voxels, in training mode on its device.
+        loss: of logits float32 [N, num_classes] and labels int64 [N] to a number; rows with the label `ignored` must
+            not count (`torch.nn.functional.cross_entropy` with `ignore_index`).
+        capacity: most voxels of a batch; or five numbers, for strides 1, 2, 4, 8 and 16.
+        dtype: of autocast: torch.float16, torch.bfloat16, or None for float32.
+        scaler: a GradScaler whose scale multiplies the loss before it is differentiated.
+        ignored: the label of rows that are not in use.
+        splits: as `compile_for_inference`.
+        graph: whether to capture; where the device allows it if None.
+
+    Raises:
+        ConfigError: capacity or dtype is none of these.
+        InputError: the network is of another kind, or a graph is asked for off a CUDA device.
+    """
+
+    def __init__(
+        self,
+        net: MinkUNet,
+        loss: Loss,
+        capacity: int | Sequence[int],
+        *,
+        dtype: torch.dtype | None = torch.float16,
+        scaler: Any = None,
+        ignored: int = 255,
+        splits: Sequence[int] = (1,) * (STAGES + 1),
+        graph: bool | None = None,
+    ) -> None:
+        if not isinstance(net, MinkUNet) or (isinstance(net, SPVCNN) and net.points != "voxels"):
+            raise InputError(f"a TrainingStep takes a MinkUNet or an SPVCNN of voxels, got {type(net).__name__}")
+        room = (capacity,) * (STAGES + 1) if isinstance(capacity, int) else tuple(capacity)
+        if len(room) != STAGES + 1 or min(room) < 1 or dtype not in (None, torch.float16, torch.bfloat16):
+            raise ConfigError(
+                f"capacity must be a number >= 1 or {STAGES + 1} of them, and dtype torch.float16, torch.bfloat16 or "
+                f"None, got {capacity} and {dtype}"
+            )
+        self.device = next(net.parameters()).device
+        self.uses_graph = self.device.type == "cuda" if graph is None else graph
+        if self.uses_graph and self.device.type != "cuda":
+            raise InputError(f"a CUDA graph needs a network on a CUDA device, this one is on {self.device}; move it")
+        self.net, self.loss, self.capacity, self.dtype = net, loss, room, dtype
+        self.scaler, self.ignored, self.splits = scaler, ignored, tuple(splits)
+        rows = room[0]
+        self._coords = torch.zeros((rows, 4), dtype=torch.int32, device=self.device)
+        self._feats = torch.zeros((rows, net.in_channels), device=self.device)
+        self._labels = torch.zeros(rows, dtype=torch.int64, device=self.device)
+        self._count = torch.zeros(1, dtype=torch.int32, device=self.device)
+        self._graph: Any = None
+
+    def __call__(self, feats: Tensor, coords: Tensor, labels: Tensor, *, check: bool = True) -> Tensor:
+        """The loss (not scaled) of a batch.
+
+        Args:
+            feats: [N, in_channels], coords whole numbers [N, 4] of distinct voxels, labels [N]; on the network's
+                device, N at most the capacity.
+            check: read the status of the levels, which waits for the device.
+
+        Raises:
+            InputError: shapes or devices do not fit, the batch exceeds the capacity, or, with `check`, the coordinates
+                repeat or no key holds them.
+        """
+        rows = len(feats)
+        if rows > self.capacity[0]:
+            raise InputError(f"a batch has {rows} voxels, the capacity is {self.capacity[0]}; draw fewer, or capture "
+                             "another step")  # fmt: skip
+        if feats.shape != (rows, self.net.in_channels) or coords.shape != (rows, 4) or labels.shape != (rows,):
+            raise InputError(
+                f"expected features [N, {self.net.in_channels}], coordinates [N, 4] and labels [N], got "
+                f"{tuple(feats.shape)}, {tuple(coords.shape)} and {tuple(labels.shape)}"
+            )
+        if any(each.device != self.device for each in (feats, coords, labels)):
+            raise InputError(f"the network is on {self.device}; put features, coordinates and labels there too")
+        self._feats[:rows].copy_(feats)
+        self._coords[:rows].copy_(coords)
+        self._labels.fill_(self.ignored)
+        self._labels[:rows].copy_(labels)
+        self._count.fill_(rows)
+        if not self.uses_graph:
+            self._found, self._made = self._run()
+        else:
+            if self._graph is None:
+                self._capture()
+            self._graph.replay()
+        if check:
+            self._made.check()
+        return self._found.clone()
+
+    def _run(self) -> tuple[Tensor, Hierarchy]:
+        self.net.zero_grad(set_to_none=True)
+        made = build_levels(self._coords, STAGES + 1, count=self._count, capacity=self.capacity, splits=self.splits)
+        order, finest = made.order.clamp(0, self.capacity[0] - 1), made.levels[0]
+        used = torch.arange(finest.capacity, device=self.device) < finest.count
+        x = SparseTensor(self._feats.index_select(0, order), finest.coords, finest.stride, made.caches())
+        labels = torch.where(used, self._labels.index_select(0, order), self.ignored)
+        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
+            logits = self.net(x)
+        found = self.loss(logits.float(), labels)
+        scaled = found if self.scaler is None else self.scaler.scale(found)
+        scaled.backward()
+        return found.detach(), made
+
+    def _capture(self) -> None:
+        kept = {name: each.clone() for name, each in self.net.named_buffers()}
+        generator = torch.cuda.get_rng_state(self.device)
+        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(stream):
+            for _ in range(_WARM_UPS):
+                self._run()
+        torch.cuda.current_stream(self.device).wait_stream(stream)
+        with torch.no_grad():
+            for name, each in self.net.named_buffers():
+                each.copy_(kept[name])
+        torch.cuda.set_rng_state(generator, self.device)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._found, self._made = self._run()

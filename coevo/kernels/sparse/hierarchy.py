@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from coevo.errors import InputError, missing_extra
-from coevo.kernels.sparse.coordinates.keys import NOTHING, in_range, pack, unpack
+from coevo.kernels.sparse.coordinates.keys import NOTHING, Extent, in_range, pack, unpack
 from coevo.kernels.sparse.coordinates.levels import Level
 from coevo.kernels.sparse.coordinates.reference import check_coordinates, rows_at
 from coevo.kernels.sparse.coordinates.status import DUPLICATES, OUT_OF_RANGE, TOO_MANY, check_status
 from coevo.kernels.sparse.maps.kernel_map import KernelMap
+from coevo.kernels.sparse.maps.offsets import triple
 from coevo.kernels.sparse.maps.reference import kernel_map
 from coevo.kernels.sparse.tensors import Caches
 
@@ -79,6 +80,8 @@ def build_levels(
     capacity: int | Sequence[int] | None = None,
     splits: int | Sequence[int] = 1,
     merge: bool = False,
+    extent: int | Sequence[int] | None = None,
+    batches: int = 1,
 ) -> Hierarchy:
     """The levels of strides 1, 2, .. 2^(levels - 1), their 3x3x3 maps and the 2x2x2 maps between them.
 
@@ -90,6 +93,10 @@ def build_levels(
             would.
         splits: ranges of offsets by which the rows of each level's 3x3x3 map are sorted, one number for each or one.
         merge: whether rows with one coordinate are one voxel (points that fall into it), or an error.
+        extent: coordinates are known to be -extent .. extent - 1, one number or one each for x, y and z, and batch
+            indices below `batches` (both rounded up to powers of two): keys are then sorted in 32 bits, in two thirds
+            of the time. 2048, 2048, 1024 voxels of 0.05 m hold a scan of 100 m. Others are as ones that cannot be
+            packed. Where it is None, anything that can be packed is right, whatever `batches`.
 
     Raises:
         InputError: coordinates of a wrong shape; without a capacity also duplicates and what cannot be packed. With a
@@ -100,11 +107,12 @@ def build_levels(
         raise InputError(f"a hierarchy has 1 to {MOST_LEVELS} levels (strides 1 to 65536), got {levels}")
     cut = _each(splits, levels, "splits")
     most = None if capacity is None else tuple(min(each, len(coords)) for each in _each(capacity, levels, "capacity"))
+    within = None if extent is None else Extent.of(triple(extent, "extent"), batches)
     if coords.is_cuda and len(coords):
         from coevo.kernels.sparse.triton_hierarchy import build
 
-        return build(coords, levels, count, most, cut, merge)
-    return reference(coords, levels, count=count, splits=cut, merge=merge, capacity=most)
+        return build(coords, levels, count, most, cut, merge, within)
+    return reference(coords, levels, count=count, splits=cut, merge=merge, capacity=most, extent=within)
 
 
 def reference(
@@ -115,10 +123,13 @@ def reference(
     capacity: Sequence[int] | None = None,
     splits: Sequence[int] | None = None,
     merge: bool = False,
+    extent: Extent | None = None,
 ) -> Hierarchy:
     """`build_levels` in plain torch, on any device. It waits for the device."""
     given = coords if count is None else coords[: int(count)]
     possible = in_range(given)
+    if extent is not None:
+        possible &= extent.holds(given)
     wrong = 0 if bool(possible.all()) else OUT_OF_RANGE
     rows = possible.nonzero()[:, 0]
     keys, order = torch.sort(pack(given[rows]), stable=True)

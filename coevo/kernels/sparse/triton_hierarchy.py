@@ -6,13 +6,14 @@ from functools import lru_cache
 from typing import Any
 
 from coevo.errors import missing_extra
+from coevo.kernels.sparse.coordinates.keys import Extent
 from coevo.kernels.sparse.coordinates.levels import Level
 from coevo.kernels.sparse.coordinates.status import check_status
-from coevo.kernels.sparse.coordinates.triton_keys import pack
+from coevo.kernels.sparse.coordinates.triton_keys import sort_keys
 from coevo.kernels.sparse.coordinates.triton_levels import Ranks, rank
 from coevo.kernels.sparse.hierarchy import Hierarchy
-from coevo.kernels.sparse.maps.kernel_map import KernelMap, check_splits
-from coevo.kernels.sparse.maps.sorting import Segments, sort_segments
+from coevo.kernels.sparse.maps.kernel_map import KernelMap, SortedRows, check_splits
+from coevo.kernels.sparse.maps.sorting import Segments, Written
 from coevo.kernels.sparse.maps.triton_descent import descend, search
 
 try:
@@ -30,9 +31,10 @@ def build(
     capacity: tuple[int, ...] | None,
     splits: tuple[int, ...],
     merge: bool,
+    extent: Extent | None,
 ) -> Hierarchy:
     """`build_levels` of coords [N, 4], N >= 1, with everything checked that the host can see."""
-    keys, given = torch.sort(pack(coords, count), stable=True)
+    keys, given = sort_keys(coords, count, extent)
     limits = None if capacity is None else _limits(capacity, coords.device)
     ranks = rank(keys, given, levels, limits, merge=merge)
     rows = capacity
@@ -47,35 +49,24 @@ def build(
 def maps_of(ranks: Ranks, rows: tuple[int, ...], splits: tuple[int, ...]) -> Hierarchy:
     """The maps of levels with `rows` rows each, all sorted."""
     device, levels = ranks.keys.device, len(rows)
-    segments = Segments()
-    fine = [segments.add(rows[each], splits[each]) for each in range(levels)]
-    down = [segments.add(rows[each + 1], 1) for each in range(levels - 1)]
-    up = [segments.add(rows[each], 1) for each in range(levels - 1)]
-    keys, tables = segments.buffers(device)
+    fine, strided = Segments(27), Segments(8)
+    own = [fine.add(rows[each], splits[each], check_splits(27, splits[each])) for each in range(levels)]
+    down = [strided.add(rows[each + 1], 1, 8) for each in range(levels - 1)]
+    up = [strided.add(rows[each], 1, 8) for each in range(levels - 1)]
+    fine_written, strided_written = fine.buffers(device), strided.buffers(device)
     coords = [torch.empty((each, 4), dtype=torch.int32, device=device) for each in rows]
     neighbours = [torch.empty((27, each), dtype=torch.int32, device=device) for each in rows]
     downs = [torch.empty((8, each), dtype=torch.int32, device=device) for each in rows[1:]]
     ups = [torch.empty((8, each), dtype=torch.int32, device=device) for each in rows[:-1]]
-    top = levels - 1
-    below = (downs[top - 1], *down[top - 1]) if top else None
-    search(ranks, top, coords[top], neighbours[top], below, keys, tables, fine[top], splits[top])
-    for level in range(top - 1, -1, -1):
+    for level in range(levels - 1, -1, -1):
+        written = (fine_written, strided_written, own[level], splits[level])
         below = (downs[level - 1], *down[level - 1]) if level else None
-        descend(
-            ranks,
-            level,
-            neighbours[level + 1],
-            coords[level],
-            neighbours[level],
-            below,
-            (ups[level], *up[level]),
-            keys,
-            tables,
-            fine[level],
-            splits[level],
-        )
-    widths = [check_splits(27, each) for each in splits] + [8] * (2 * levels - 2)
-    ordered = sort_segments(segments, keys, tables, widths)
+        if level == levels - 1:
+            search(ranks, level, coords[level], neighbours[level], below, *written)
+        else:
+            above = (neighbours[level + 1], (ups[level], *up[level]))
+            descend(ranks, level, above, coords[level], neighbours[level], below, *written)
+    ordered = _sort([(fine, fine_written), (strided, strided_written)])
 
     one, two, three = (1, 1, 1), (2, 2, 2), (3, 3, 3)
     counts = [ranks.counts[each : each + 1] for each in range(levels)]
@@ -93,13 +84,13 @@ def maps_of(ranks: Ranks, rows: tuple[int, ...], splits: tuple[int, ...]) -> Hie
         )
         for each in range(levels)
     )
-    strided = []
+    maps_down = []
     for each in range(levels - 1):
         forward = KernelMap(downs[each], counts[each], counts[each + 1], rows[each], two, two, one, symmetric=False)
         back = KernelMap(ups[each], counts[each + 1], counts[each], rows[each + 1], two, two, one, symmetric=False)
         forward.made.update({"inverse": back, ("sorted", 1): ordered[levels + each]})
         back.made.update({"inverse": forward, ("sorted", 1): ordered[2 * levels - 1 + each]})
-        strided.append(forward)
+        maps_down.append(forward)
     finest = rows[0]
     return Hierarchy(
         levels=tuple(
@@ -107,12 +98,36 @@ def maps_of(ranks: Ranks, rows: tuple[int, ...], splits: tuple[int, ...]) -> Hie
             for each in range(levels)
         ),
         submanifold=submanifold,
-        down=tuple(strided),
+        down=tuple(maps_down),
         ancestors=tuple(ranks.ancestors[each, :finest] for each in range(1, levels)),
         order=ranks.order[:finest],
         places=ranks.places,
         status=ranks.status,
     )
+
+
+def _sort(parts: list[tuple[Segments, Written]]) -> list[SortedRows]:
+    """The sorted rows of all maps. In a graph the sorts run side by side: each fills but a part of the device."""
+    rooms = []
+    for segments, written in parts:
+        out = torch.empty((2, segments.rows), dtype=torch.int32, device=written.keys.device)
+        rooms.append((out, torch.empty_like(written.keys), torch.empty_like(written.keys, dtype=torch.int64)))
+    if parts[0][1].keys.is_cuda and torch.cuda.is_current_stream_capturing():
+        main, side = torch.cuda.current_stream(), _side_stream(parts[0][1].keys.device)
+        side.wait_stream(main)
+        with torch.cuda.stream(side):
+            parts[1][0].sort(parts[1][1], *rooms[1])
+        parts[0][0].sort(parts[0][1], *rooms[0])
+        main.wait_stream(side)
+    else:
+        for (segments, written), room in zip(parts, rooms, strict=True):
+            segments.sort(written, *room)
+    return [rows for (segments, _), room in zip(parts, rooms, strict=True) for rows in segments.rows_of(room[0])]
+
+
+@lru_cache(maxsize=8)
+def _side_stream(device: Any) -> Any:
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 @lru_cache(maxsize=64)

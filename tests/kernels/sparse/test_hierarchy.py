@@ -31,11 +31,11 @@ def surface(rng, count, side, batches=2):
     return torch.from_numpy(rng.permutation(np.unique(rows, axis=0)).astype(np.int32))
 
 
-def built(kernels, coords, levels=5, *, count=None, capacity=None, splits=1, merge=False):
+def built(kernels, coords, levels=5, *, count=None, capacity=None, splits=1, merge=False, extent=None):
     from coevo.kernels.sparse.hierarchy import _each
 
     most = None if capacity is None else tuple(min(each, len(coords)) for each in _each(capacity, levels, "capacity"))
-    return kernels.build(coords.to(DEVICE), levels, count, most, _each(splits, levels, "splits"), merge)
+    return kernels.build(coords.to(DEVICE), levels, count, most, _each(splits, levels, "splits"), merge, extent)
 
 
 def compare(made, wanted):
@@ -74,7 +74,7 @@ def compare_maps(a, b):
         np.testing.assert_array_equal(mine.masks.cpu().numpy(), theirs.masks.cpu().numpy())
 
 
-@pytest.mark.parametrize(("levels", "splits"), [(5, (1, 1, 1, 2, 3)), (1, 1), (7, 1)])
+@pytest.mark.parametrize(("levels", "splits"), [(5, (1, 1, 1, 2, 3)), (1, 20), (7, 1)])
 @pytest.mark.parametrize("count", [1, 2, 1500])
 def test_kernels_agree_with_plain_torch(kernels, levels, splits, count):
     from coevo.kernels.sparse.hierarchy import _each, reference
@@ -143,6 +143,43 @@ def test_what_is_wrong_is_flagged_on_the_device(kernels):
         built(kernels, twice)
 
 
+@pytest.mark.parametrize(("half", "batches", "dropped"), [(64, 2, 0), ((2048, 2048, 1024), 1, 2), (2048, 16, 3)])
+def test_keys_of_an_extent_sort_alike_in_32_bits(kernels, half, batches, dropped):
+    from coevo.kernels.sparse.coordinates.keys import Extent
+    from coevo.kernels.sparse.hierarchy import reference
+
+    half = half if isinstance(half, tuple) else (half,) * 3
+    extent = Extent.of(half, batches)
+    assert extent.dropped == dropped
+    rng = np.random.default_rng(dropped)
+    ends = [[b, *(sign * h - (sign > 0) for sign, h in zip(signs, half, strict=True))] for b in (0, batches - 1)
+            for signs in ((1, 1, -1), (-1, -1, -1), (-1, 1, 1))]  # fmt: skip
+    spread = np.column_stack([rng.integers(0, batches, 300), *(rng.integers(-h, h, 300) for h in half)])
+    close = np.column_stack([np.zeros(300, int), *(rng.integers(-9, 9, 300) for _ in half)])
+    coords = torch.from_numpy(
+        rng.permutation(np.unique(np.concatenate([ends, spread, close]), axis=0)).astype(np.int32)
+    )
+    compare(built(kernels, coords, extent=extent), reference(coords, 5))
+
+    beyond = coords.clone()
+    beyond[5, 2], beyond[6, 0] = half[1], batches
+    made = built(kernels, beyond, capacity=len(beyond), extent=extent)
+    compare(made, reference(beyond, 5, capacity=(len(beyond),) * 5, extent=extent))
+    with pytest.raises(InputError, match="outside the extent"):
+        made.check()
+
+
+def test_the_last_cell_of_an_extent_of_31_bits_is_refused(kernels):
+    from coevo.kernels.sparse.coordinates.keys import Extent
+    from coevo.kernels.sparse.hierarchy import reference
+
+    extent = Extent((10, 9, 9), 0)
+    coords = torch.tensor([[0, 1023, 511, 511], [0, 1022, 511, 511]], dtype=torch.int32)
+    made = built(kernels, coords, capacity=2, extent=extent)
+    compare(made, reference(coords, 5, capacity=(2,) * 5, extent=extent))
+    assert int(made.status) == 1 and int(made.levels[0].count) == 1
+
+
 def test_the_ends_of_the_range_have_no_neighbours_beyond(kernels):
     from coevo.kernels.sparse.hierarchy import reference
 
@@ -166,6 +203,8 @@ def test_the_call_refuses_what_it_cannot_do():
         build_levels(coords, splits=28)
     with pytest.raises(InputError, match=r"int32 \[N, 4\]"):
         build_levels(coords.float())
+    with pytest.raises(InputError, match="too large to sort in 32 bits"):
+        build_levels(coords, extent=65536)
     empty = build_levels(coords[:0], 3)
     assert [each.capacity for each in empty.levels] == [0, 0, 0] and int(empty.status) == 0
 

@@ -12,7 +12,7 @@ from coevo.errors import InputError
 torch = pytest.importorskip("torch")
 
 from coevo.kernels.sparse.coordinates import keys as packed  # noqa: E402
-from coevo.kernels.sparse.maps.offsets import offsets, sort_ranks  # noqa: E402
+from coevo.kernels.sparse.maps.offsets import offsets, sort_places  # noqa: E402
 from coevo.kernels.sparse.tensors import SparseTensor  # noqa: E402
 
 
@@ -94,7 +94,7 @@ def test_maps_are_those_of_dictionaries(kernel, stride, dilation):
 
 
 @pytest.mark.parametrize(("kernel", "splits"), [(3, 1), (3, 2), (3, 3), (2, 1), (5, 5), (1, 1)])
-def test_sorted_rows_are_a_permutation_by_masks_with_rare_offsets_leading(kernel, splits):
+def test_sorted_rows_are_a_permutation_with_like_masks_together(kernel, splits):
     x = tensor_of(voxels(np.random.default_rng(splits), 150, 5))
     made = x.caches.kernel_map(1, kernel)
     rows, neighbours = made.sorted(splits), made.neighbours.numpy()
@@ -103,8 +103,29 @@ def test_sorted_rows_are_a_permutation_by_masks_with_rare_offsets_leading(kernel
         np.testing.assert_array_equal(np.sort(order), np.arange(len(order)))
         present = neighbours[split * rows.width : (split + 1) * rows.width, order] >= 0
         np.testing.assert_array_equal(masks, (present * (1 << np.arange(len(present)))[:, None]).sum(axis=0))
-        ranks = np.asarray(sort_ranks(made.kernel_size))[split * rows.width :][: rows.width].argsort().argsort()
-        assert (np.diff((present.astype(np.int64) << ranks[:, None]).sum(axis=0)) <= 0).all()
+        for mask in set(masks.tolist()):
+            here = np.nonzero(masks == mask)[0]
+            assert here[-1] - here[0] + 1 == len(here) and (np.diff(order[here]) > 0).all()
+        places = [place - split * rows.width for place in sort_places(made.kernel_size, splits)[split * rows.width :]]
+        assert sorted(places[: rows.width]) == list(range(len(present)))
+        words = [sum((mask >> k & 1) << places[k] for k in range(len(present))) for mask in masks.tolist()]
+        ranks = [gray.index(word) for word in words] if (gray := gray_codes(len(present))) else []
+        assert ranks == sorted(ranks, reverse=True)
+
+
+def gray_codes(bits):
+    """All codes of few bits in their order, mirrored and prefixed; none where they would be too many."""
+    codes = [0]
+    for bit in range(bits if bits <= 9 else 0):
+        codes += [code | 1 << bit for code in reversed(codes)]
+    return codes if bits <= 9 else []
+
+
+def test_rare_offsets_stand_highest_in_sort_words():
+    places = sort_places((3, 3, 3), 1)
+    steps = [offsets((3, 3, 3))[places.index(bit)] for bit in range(26, -1, -1)]
+    assert all(all(step) for step in steps[:8]) and steps[-1] == (0, 0, 0)
+    assert all(step[2] == 0 for step in steps[-9:])
 
 
 def test_a_strided_convolution_puts_out_floored_voxels_or_all_that_windows_reach():

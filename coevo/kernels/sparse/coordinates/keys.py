@@ -12,6 +12,7 @@ voxels of every stride 2^l <= 2^16. Keys are of coordinates in units of stride-1
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from coevo.errors import InputError, missing_extra
@@ -39,6 +40,44 @@ _SPREAD = (
     (4, 0x10C30C30C30C30C3),
     (2, 0x1249249249249249),
 )
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Where the voxels of a scan are known to lie, so that their keys can be sorted in 32 bits.
+
+    Attributes:
+        bits: of x, y and z: a coordinate c has -2^bits <= c < 2^bits.
+        batch_bits: the batch index is below 2^batch_bits.
+    """
+
+    bits: tuple[int, int, int]
+    batch_bits: int
+
+    @classmethod
+    def of(cls, half: tuple[int, int, int], batches: int) -> Extent:
+        """Of coordinates -half .. half - 1 for x, y and z, and of so many scans; both rounded up to powers of two."""
+        x, y, z = (max(1, (each - 1).bit_length()) for each in half)
+        made = cls((x, y, z), (batches - 1).bit_length())
+        if max(half) > SHIFT or batches > MOST_BATCHES or made.dropped > 3:
+            raise InputError(
+                f"an extent of {half} voxels each way and {batches} scans is too large to sort in 32 bits: take a "
+                "smaller one, or none"
+            )
+        return made
+
+    @property
+    def dropped(self) -> int:
+        """How many of the lowest bits of x, y and z do not take part in the sort of 31 bits."""
+        return max(0, -(-(self.batch_bits + 3 + sum(self.bits) - 31) // 3))
+
+    def holds(self, coords: Tensor) -> Tensor:
+        """bool [...]: whether coords [..., 4] lie in it (its last cell excepted, whose number means no voxel)."""
+        low, high = (torch.tensor([sign * (1 << each) for each in self.bits], device=coords.device) for sign in (-1, 1))
+        axes, batch = coords[..., 1:], coords[..., 0]
+        last = (axes >= high - (1 << self.dropped)).all(dim=-1) & (batch == (1 << self.batch_bits) - 1)
+        inside = ((axes >= low) & (axes < high)).all(dim=-1) & (batch < 1 << self.batch_bits)
+        return inside & ~(last & (self.batch_bits + 3 + sum(self.bits) - 3 * self.dropped == 31))
 
 
 def pack(coords: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ def check_status(status: Tensor) -> None:
     wrong = []
     if bits & OUT_OF_RANGE:
         wrong.append(
-            f"coordinates outside what can be packed (x, y, z {LOWEST} .. {HIGHEST}, batch 0 .. {MOST_BATCHES - 1}); "
-            "shift the scan towards the origin, or take larger voxels"
+            f"coordinates outside what can be packed (x, y, z {LOWEST} .. {HIGHEST}, batch 0 .. {MOST_BATCHES - 1}) "
+            "or outside the extent that was given; shift the scan towards the origin, or take larger voxels"
         )
     if bits & DUPLICATES:
         wrong.append("rows with the same coordinates; quantise the points first (`quantize.quantize`)")

@@ -21,7 +21,8 @@ class SortedRows:
     s * width .. min(K, (s + 1) * width) - 1.
 
     Attributes:
-        order: int32 [splits, capacity_out], the row at each place; rows in use first, then the others.
+        order: int32 [splits, capacity_out], the row at each place; rows in use first, those with rare offsets before
+            others (`offsets.sort_places`), then the rows that are not in use.
         masks: int32 [splits, capacity_out], in that order: bit b says whether offset s * width + b has an input row;
             0 for rows that are not in use.
         width: offsets a range.
@@ -106,8 +107,8 @@ class KernelMap:
         return inverse
 
     def sorted(self, splits: int = 1) -> SortedRows:
-        """The order of output rows by their masks, a range of offsets at a time. InputError where a range would have
-        more offsets than a mask has bits."""
+        """Output rows with like masks beside each other, a range of offsets at a time. InputError where a range would
+        have more offsets than a mask has bits."""
         width = check_splits(self.volume, splits)
         if ("sorted", splits) not in self.made:
             from coevo.kernels.sparse.maps.build import sorted_rows

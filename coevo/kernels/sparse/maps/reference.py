@@ -53,8 +53,8 @@ def inverse_neighbours(forward: KernelMap) -> Tensor:
 
 
 def sorted_rows(forward: KernelMap, splits: int, width: int) -> SortedRows:
-    """Rows in use by falling Gray ranks of their sort words (`offsets.sort_places`), equal ones in their order; then the
-    others. Nothing here waits for the device."""
+    """Rows in use by falling Gray ranks of their sort words (`offsets.sort_places`), equal ones in their order; then
+    the others. Nothing here waits for the device."""
     device, capacity = forward.neighbours.device, forward.capacity_out
     order = torch.empty((splits, capacity), dtype=torch.int32, device=device)
     masks = torch.zeros((splits, capacity), dtype=torch.int32, device=device)

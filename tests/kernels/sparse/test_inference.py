@@ -19,6 +19,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 DTYPE = torch.float32 if DEVICE == "cuda" else torch.float64
 LIMIT = 1e-2 if DEVICE == "cuda" else 1e-6
 TINY = (3, 4, 5, 6, 7, 6, 5, 4, 3)
+ROOM = (200,) * 5  # scattered voxels have as many parents
 
 
 def make_scan(seed=0, most=150, extent=9, batches=2):
@@ -52,7 +53,7 @@ def eager(net, feats, coords):
 @pytest.mark.parametrize("kind", [MinkUNet, SPVCNN])
 def test_compiled_is_eager(kind):
     net = make_net(kind)
-    static = compile_for_inference(net, 200, DTYPE)
+    static = compile_for_inference(net, ROOM, DTYPE)
     for seed, most in ((0, 150), (1, 180), (2, 1), (3, 0), (4, 60)):
         feats, coords = make_scan(seed, most)
         wanted = eager(net, feats, coords)
@@ -65,7 +66,7 @@ def test_compiled_is_eager(kind):
 
 def test_compiled_raw_points_are_eager():
     net = make_net(SPVCNN, points="raw")
-    static = compile_for_inference(net, 400, DTYPE)
+    static = compile_for_inference(net, (400,) * 5, DTYPE)
     for seed, most in ((0, 150), (1, 1), (2, 120)):
         feats, coords = make_scan(seed, most)
         places = coords.to(DTYPE).repeat(2, 1)
@@ -77,7 +78,7 @@ def test_compiled_raw_points_are_eager():
 def test_the_compiled_network_keeps_the_weights_it_was_made_of():
     net = make_net()
     feats, coords = make_scan()
-    static = compile_for_inference(net, 200, DTYPE)
+    static = compile_for_inference(net, ROOM, DTYPE)
     before = static(feats, coords)
     with torch.no_grad():
         net.classifier[0].weight.zero_()
@@ -85,7 +86,7 @@ def test_the_compiled_network_keeps_the_weights_it_was_made_of():
 
 
 def test_a_result_outlives_the_next_call():
-    static = compile_for_inference(make_net(), 200, DTYPE)
+    static = compile_for_inference(make_net(), ROOM, DTYPE)
     first = static(*make_scan(0))
     kept = first.clone()
     static(*make_scan(1))
@@ -110,7 +111,7 @@ def test_a_scan_over_the_capacity_warns_and_is_right():
 
 def test_bad_input():
     net = make_net()
-    static = compile_for_inference(net, 200, DTYPE)
+    static = compile_for_inference(net, ROOM, DTYPE)
     feats, coords = make_scan()
     with pytest.raises(InputError, match="features \\[N, C\\] and coordinates"):
         static(feats[:-1], coords)
@@ -147,6 +148,6 @@ def test_half_precision_is_close():
     net = make_net(SPVCNN)
     feats, coords = make_scan()
     wanted = eager(net, feats, coords)
-    found = compile_for_inference(net, 200, torch.float16)(feats, coords)
+    found = compile_for_inference(net, ROOM, torch.float16)(feats, coords)
     assert found.dtype == torch.float16
     assert (found.to(DTYPE) - wanted).norm() / wanted.norm() < 5e-3

@@ -264,3 +264,38 @@ def test_checkpoints_that_do_not_fit_change_nothing():
 
 def test_a_residual_block_needs_a_shortcut_only_where_channels_change():
     assert ResidualBlock(4, 4).downsample is None and ResidualBlock(4, 5).downsample is not None
+
+
+@pytest.mark.parametrize("kind", [MinkUNet, SPVCNN])
+def test_a_captured_step_is_a_step(kind):
+    """Capacity above the batch's voxels, rows in another order: the same loss and gradients."""
+    from coevo.kernels.sparse.training import TrainingStep
+
+    def loss_of(logits, labels):
+        return torch.nn.functional.cross_entropy(logits, labels, ignore_index=255)
+
+    feats, coords = make_scan(dtype=torch.float32)
+    labels = torch.arange(len(coords)) % 5
+    nets = [kind(5, channels=TINY) for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    for net in nets:
+        if kind is SPVCNN:
+            net.dropout.p = 0.0
+    x = SparseTensor.of(feats, coords)
+    wanted = loss_of(nets[0](x), labels[x.caches.order])
+    wanted.backward()
+    step = TrainingStep(nets[1], loss_of, (150,) * 5, dtype=None)
+    found = step(feats, coords, labels)
+    assert torch.allclose(found, wanted.detach(), atol=1e-5)
+    for (name, one), other in zip(nets[0].named_parameters(), nets[1].parameters(), strict=True):
+        assert torch.allclose(one.grad, other.grad, atol=1e-5), name
+    for one, other in zip(nets[0].buffers(), nets[1].buffers(), strict=True):
+        assert torch.allclose(one.double(), other.double(), atol=1e-5)
+    with pytest.raises(InputError, match="151 voxels, the capacity is 150"):
+        step(torch.zeros(151, 4), torch.zeros(151, 4, dtype=torch.int32), torch.zeros(151, dtype=torch.int64))
+    with pytest.raises(InputError, match="same coordinates"):
+        step(feats, torch.cat([coords[1:], coords[1:2]]), labels)
+    with pytest.raises(InputError, match=r"labels \[N\]"):
+        step(feats, coords, labels[1:])
+    with pytest.raises(ConfigError, match="capacity must be"):
+        TrainingStep(nets[1], loss_of, (3, 4))

@@ -25,7 +25,7 @@ def default_plan(features: Tensor, weight: Tensor, kernel_map: KernelMap, second
     num_inputs, num_outputs = features.shape[1] + (second_channels or 0), weight.shape[2]
     if kernel_map.volume > 3 * MASK_BITS:
         return Plan(dataflow="unsorted", rows=64, columns=64, depth=32, warps=4, stages=3)
-    splits = max(_splits(num_inputs, num_outputs, kernel_map), -(-kernel_map.volume // MASK_BITS))
+    splits = _made(max(_splits(num_inputs, num_outputs, kernel_map), -(-kernel_map.volume // MASK_BITS)), kernel_map)
     if features.element_size() == 4:
         return Plan(splits=splits, rows=64, columns=64 if num_outputs > 32 else 32, depth=32, warps=4, stages=3)
     depth = 64 if num_inputs % 64 == 0 else 32 if num_inputs > 16 else 16
@@ -42,6 +42,13 @@ def default_plan(features: Tensor, weight: Tensor, kernel_map: KernelMap, second
     return Plan(
         splits=splits, rows=64, columns=128, depth=depth, warps=4, stages=stages, half_partials=True, described=True
     )
+
+
+def _made(splits: int, kernel_map: KernelMap) -> int:
+    """The number of splits by which the map's rows are sorted already that is nearest; `splits` where they are not:
+    another order costs more than the best one saves."""
+    made = [key[1] for key in kernel_map.made if isinstance(key, tuple) and key[0] == "sorted"]
+    return min(made, key=lambda each: (abs(each - splits), each), default=splits)
 
 
 def _splits(num_inputs: int, num_outputs: int, kernel_map: KernelMap) -> int:

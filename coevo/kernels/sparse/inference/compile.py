@@ -19,7 +19,10 @@ from coevo.kernels.sparse.modules.spvcnn import SPVCNN
 from coevo.kernels.sparse.tensors import SparseTensor
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-DEFAULT_SPLITS = (1, 1, 1, 1, 1)
+LEVEL_SHARES = (1.0, 0.8, 0.55, 0.3, 0.15)
+"""Of the capacity, for strides 1, 2, 4, 8 and 16: an HDL-64E scan at 5 cm has 1, 0.73, 0.45, 0.23 and 0.10."""
+DEFAULT_SPLITS = (1, 1, 1, 2, 3)
+"""Where wide layers have too few rows to fill a GPU, ranges of offsets run side by side."""
 _WARM_UPS = 2
 
 
@@ -40,8 +43,8 @@ def compile_for_inference(
 
     Args:
         net: a MinkUNet or SPVCNN.
-        capacity: most rows of a call (voxels, or raw points); or five numbers, the most voxels of strides 1, 2, 4, 8
-            and 16, where memory is dear and scans are known. With one number no level can overflow.
+        capacity: most rows of a call (voxels, or raw points), of which the coarser strides get `LEVEL_SHARES`; or five
+            numbers, the most voxels of strides 1, 2, 4, 8 and 16. Five times the same number cannot overflow.
         dtype: of features and weights: torch.float16, torch.bfloat16 or torch.float32 (torch.float64 on a CPU).
         splits: ranges of offsets by which each level's rows are sorted (`KernelMap.sorted`).
         plans: how to carry out convolutions, by name (`StaticUNet.convolutions`); the tuned or default ones otherwise.
@@ -56,7 +59,7 @@ def compile_for_inference(
         raise InputError(f"compile_for_inference takes a MinkUNet or an SPVCNN, got {type(net).__name__}")
     if dtype not in DTYPES:
         raise ConfigError(f"dtype must be one of {', '.join(map(str, DTYPES))}, got {dtype}")
-    room = (capacity,) * LEVELS if isinstance(capacity, int) else tuple(capacity)
+    room = rooms(capacity)
     if len(room) != LEVELS or min(room) < 1 or len(splits) != LEVELS:
         raise ConfigError(
             f"capacity must be a number >= 1 or {LEVELS} of them, and splits {LEVELS} numbers, got {capacity} and "
@@ -68,6 +71,13 @@ def compile_for_inference(
     return StaticNetwork(
         net, room, dtype, tuple(splits), plans or {}, device.type == "cuda" if graph is None else graph
     )
+
+
+def rooms(capacity: int | Sequence[int]) -> tuple[int, ...]:
+    """Rows of the five levels."""
+    if isinstance(capacity, int):
+        return tuple(max(min(capacity, 1), int(share * capacity)) for share in LEVEL_SHARES)
+    return tuple(capacity)
 
 
 class StaticNetwork:
@@ -165,22 +175,15 @@ class StaticNetwork:
         )
         whole = coords.floor() if self.is_raw else coords
         made = build_levels(whole.to(torch.int32), LEVELS, splits=self.splits, merge=self.is_raw)
-        return self._forward(feats, coords, made)
+        count = torch.full((1,), len(feats), dtype=torch.int32, device=self.device)
+        return self.unet(feats, made, count, coords if self.is_raw else None)
 
     def _run(self) -> tuple[Tensor, Hierarchy]:
         whole = self._coords.floor().to(torch.int32) if self.is_raw else self._coords
         made = build_levels(
             whole, LEVELS, count=self._count, capacity=self.capacity, splits=self.splits, merge=self.is_raw
         )
-        return self._forward(self._feats, self._coords, made), made
-
-    def _forward(self, feats: Tensor, coords: Tensor, made: Hierarchy) -> Tensor:
-        if self.is_raw:
-            return self.unet(feats, made, coords)
-        logits = self.unet(feats.index_select(0, made.order.clamp(0, max(len(feats) - 1, 0))), made)
-        if not len(logits):
-            return logits.new_zeros((len(feats), logits.shape[1]))
-        return logits.index_select(0, made.places.clamp(0, len(logits) - 1))
+        return self.unet(self._feats, made, self._count, self._coords if self.is_raw else None), made
 
     def _capture(self) -> None:
         """Two runs to compile kernels, on a stream of their own as capture wants it, then the graph."""

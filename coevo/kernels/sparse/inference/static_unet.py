@@ -21,6 +21,9 @@ from coevo.kernels.sparse.points.lookup import find_corners
 from coevo.kernels.sparse.points.scatter_mean import Membership, scatter_mean
 
 LEVELS = STAGES + 1
+ONE = (1, 1, 1)
+HEAD = Plan(dataflow="unsorted", rows=128, columns=32, depth=32, warps=4, stages=3)
+"""How the classifier's product is carried out on a device."""
 
 
 class _Residual:
@@ -60,6 +63,10 @@ class StaticUNet:
         linear = net.classifier[0]
         assert isinstance(linear, nn.Linear)
         self.classifier = fold_linear(linear, None, dtype, relu=False)
+        on_device = linear.weight.is_cuda and dtype is not torch.float64
+        self.head = FoldedConv(
+            self.classifier.weight[None], linear.bias.detach().float(), False, plan=HEAD if on_device else None
+        )
         self.transforms = []
         if isinstance(net, SPVCNN):
             for layers in net.point_transforms:
@@ -87,16 +94,30 @@ class StaticUNet:
         for name, each in self.convolutions().items():
             each.plan = plans.get(name, each.plan)
 
-    def __call__(self, features: Tensor, made: Hierarchy, coords: Tensor | None = None) -> Tensor:
-        """Logits [N, num_classes] of features [N, in_channels].
+    def __call__(self, features: Tensor, made: Hierarchy, count: Tensor, coords: Tensor | None = None) -> Tensor:
+        """Logits [N, num_classes] of features [N, in_channels], in their order.
 
         Args:
-            features: at the rows of level 0, whose logits are returned; or at points.
+            features: at the rows from which `made` was built; or at points.
             made: the levels of strides 1 to 16 and their maps.
+            count: int32 [1] on the device, rows in use.
             coords: float [N, 4], of the points, for a network of raw points; `made` merged them.
         """
-        cs = self.channels
         features = features.to(self.dtype)
+        if coords is not None:
+            found: Tensor = self.classifier(self._penultimate(features, made, coords))
+            return found
+        if not len(features):
+            return features.new_zeros((0, self.num_classes))
+        x = self._penultimate(features.index_select(0, made.order.clamp(0, len(features) - 1)), made, None)
+        back = KernelMap(
+            made.places[None], made.levels[0].count, count, made.levels[0].capacity, ONE, ONE, ONE, symmetric=False
+        )
+        return self.head(x, back)  # the product with the classifier fetches rows in the order given
+
+    def _penultimate(self, features: Tensor, made: Hierarchy, coords: Tensor | None) -> Tensor:
+        """What the classifier takes, [rows of level 0 or points, C], of features at the rows of level 0 or points."""
+        cs = self.channels
         joined = []
         for level in range(STAGES):
             rows = made.levels[level].capacity
@@ -126,7 +147,7 @@ class StaticUNet:
             x = last(first(whole, made.submanifold[level]), made.submanifold[level])
         if points is not None:
             x = points.gather(x, 0, self.transforms[2](at_points))
-        return self.classifier(x)
+        return x
 
 
 class _Points:

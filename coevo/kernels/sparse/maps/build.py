@@ -29,4 +29,8 @@ def sorted_rows(forward: KernelMap, splits: int, width: int) -> SortedRows:
 
 def compacted_pairs(forward: KernelMap) -> Pairs:
     """The pairs of a map, offset after offset."""
+    if forward.neighbours.is_cuda:
+        from coevo.kernels.sparse.maps import triton_pairs
+
+        return triton_pairs.compacted_pairs(forward)
     return reference.compacted_pairs(forward)

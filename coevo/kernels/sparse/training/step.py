@@ -14,6 +14,7 @@ from torch import Tensor
 
 from coevo.errors import ConfigError, InputError
 from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
+from coevo.kernels.sparse.inference.compile import DEFAULT_SPLITS, rooms
 from coevo.kernels.sparse.modules.minkunet import STAGES, MinkUNet
 from coevo.kernels.sparse.modules.spvcnn import SPVCNN
 from coevo.kernels.sparse.tensors import SparseTensor
@@ -32,11 +33,10 @@ class TrainingStep:
         net: a MinkUNet, or an SPVCNN of voxels, in training mode on its device.
         loss: of logits float32 [N, num_classes] and labels int64 [N] to a number; rows with the label `ignored` must
             not count (`torch.nn.functional.cross_entropy` with `ignore_index`).
-        capacity: most voxels of a batch; or five numbers, for strides 1, 2, 4, 8 and 16.
+        capacity, splits: as `compile_for_inference`.
         dtype: of autocast: torch.float16, torch.bfloat16, or None for float32.
         scaler: a GradScaler whose scale multiplies the loss before it is differentiated.
         ignored: the label of rows that are not in use.
-        splits: as `compile_for_inference`.
         graph: whether to capture; where the device allows it if None.
 
     Raises:
@@ -53,12 +53,12 @@ class TrainingStep:
         dtype: torch.dtype | None = torch.float16,
         scaler: Any = None,
         ignored: int = 255,
-        splits: Sequence[int] = (1,) * (STAGES + 1),
+        splits: Sequence[int] = DEFAULT_SPLITS,
         graph: bool | None = None,
     ) -> None:
         if not isinstance(net, MinkUNet) or (isinstance(net, SPVCNN) and net.points != "voxels"):
             raise InputError(f"a TrainingStep takes a MinkUNet or an SPVCNN of voxels, got {type(net).__name__}")
-        room = (capacity,) * (STAGES + 1) if isinstance(capacity, int) else tuple(capacity)
+        room = rooms(capacity)
         if len(room) != STAGES + 1 or min(room) < 1 or dtype not in (None, torch.float16, torch.bfloat16):
             raise ConfigError(
                 f"capacity must be a number >= 1 or {STAGES + 1} of them, and dtype torch.float16, torch.bfloat16 or "

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from coevo import __version__
 from coevo.cli.output import emit, facts
+from coevo.kernels.sparse.tuning import store as store_of_plans
 from coevo.search import environment, store
 
 EXPOSURE = (
@@ -47,6 +48,7 @@ def findings() -> dict[str, Any]:
         "memory_gb": cpu["memory_gb"],
         "gpus": gpus(),
         "extras": extras(),
+        "sparse_tuning": store_of_plans.state(),
         "sqlite": sqlite3.sqlite_version,
         "folder": {"path": str(here), "file_system": kind, "network": network, "writable": os.access(here, os.W_OK)},
         "exposure": EXPOSURE,
@@ -125,6 +127,7 @@ def _print(console: Console, found: dict[str, Any]) -> None:
             ("cpu", f"{cpu['model']}, {cpu['cores']} cores{usable}"),
             ("memory", memory),
             ("gpu", "\n".join(devices) or found["gpus"]["note"]),
+            ("sparse plans", _tuning_text(found["sparse_tuning"])),
             ("sqlite", found["sqlite"]),
             ("folder", _folder_text(folder)),
             ("exposure", found["exposure"]),
@@ -141,6 +144,22 @@ def _print(console: Console, found: dict[str, Any]) -> None:
             console.print(Text.assemble((f"extra {name}: ", "bold"), ("complete", "green")))
         if have:
             console.print(Text(f"  {have}", style="dim"))
+
+
+def _tuning_text(state: list[dict[str, Any]]) -> str:
+    """A line a network whose sparse convolutions were tuned, or that none was."""
+    lines = []
+    for entry in state:
+        if "error" in entry:
+            lines.append(entry["error"])
+            continue
+        for network in entry["networks"]:
+            part = "" if network["complete"] else ", not all candidates in the time given"
+            lines.append(
+                f"{network['name']} on {entry['device'].get('device')}: {network['default_ms']:g} ms by default, "
+                f"{network['tuned_ms']:g} ms tuned ({network['tuned_on']}{part})"
+            )
+    return "\n".join(lines) or "never tuned: the default plans are taken (coevo.kernels.sparse.tuning)"
 
 
 def _folder_text(folder: dict[str, Any]) -> Text:

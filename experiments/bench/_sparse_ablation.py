@@ -8,6 +8,7 @@ the part `inference` ("captured", "uncaptured").
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,29 @@ from _sparse_parts import Bench
 from _sparse_timing import device_ms
 
 STEPS = 50
+
+
+def tuning(bench: Bench) -> dict[str, Any]:
+    """coevo's autotuner on four scans at width 1.0: what it takes and gives. Later parts run with what it found."""
+    if not any(engine.name == "coevo" for engine in bench.engines):
+        return {"left_out": "coevo is not among the engines"}
+    return bench.attempt("tuning", _tuning, bench)
+
+
+def _tuning(row: dict[str, Any], bench: Bench) -> None:
+    from coevo.kernels.sparse.modules import MinkUNet, load_torchsparse
+    from coevo.kernels.sparse.tuning.tune import tune
+
+    net = MinkUNet(CLASSES, INPUTS, 1.0)
+    load_torchsparse(net, bench.state(1.0))
+    scans = [(scan.half, scan.coords) for scan in bench.scans[:4]]
+    began = time.perf_counter()
+    found = tune(net.cuda().eval(), scans, bench.arguments.capacity, seconds=bench.arguments.tuning_seconds)
+    row.update(seconds=time.perf_counter() - began, allowed_seconds=bench.arguments.tuning_seconds)
+    row.update(default_ms=found.default_ms, tuned_ms=found.tuned_ms, complete=found.complete)
+    row.update(splits=found.splits, plans={name: str(plan) for name, plan in found.plans.items()})
+    brief = {name: value for name, value in row.items() if name != "plans"}
+    print(f"tuning: {brief}", flush=True)
 
 
 @dataclass(frozen=True)

@@ -16,19 +16,13 @@ from torch import nn
 
 from coevo.kernels.sparse.hierarchy import build_levels
 from coevo.kernels.sparse.inference import CapacityWarning, compile_for_inference
+from coevo.kernels.sparse.inference.compile import rooms
 from coevo.kernels.sparse.modules import SPVCNN, BatchNorm, Conv3d, MinkUNet, ReLU, load_torchsparse
 from coevo.kernels.sparse.tensors import SparseTensor
 from coevo.kernels.sparse.training import TrainingStep
 
-# Rows a level has room for, as shares of the finest's. Those of the real sweep are 1, .73, .45, .23, .10. A scan that
-# has more would be computed without the graph: that is an error here, so that no time is of anything else.
-LEVEL_SHARES = (1.0, 0.8, 0.53, 0.3, 0.15)
+# A scan that exceeds its capacity would be computed without the graph: an error here, so that no time is of that.
 warnings.simplefilter("error", CapacityWarning)
-
-
-def rooms(capacity: int) -> tuple[int, ...]:
-    """Rows of the five levels for a capacity of the finest."""
-    return tuple(int(share * capacity) for share in LEVEL_SHARES)
 
 
 class OrderedMinkUNet(MinkUNet):
@@ -88,7 +82,7 @@ class CoevoEngine(Engine):
         net = _loaded(MinkUNet(CLASSES, INPUTS, ratio), state).eval()
 
         def made(graph: bool) -> Run:
-            static = compile_for_inference(net, rooms(capacity * batch), graph=graph)
+            static = compile_for_inference(net, capacity * batch, graph=graph)
             return lambda scan: static(scan.half, scan.coords)
 
         return {way: made(way == "captured") for way in self.ways if only in (None, way)}
@@ -100,7 +94,7 @@ class CoevoEngine(Engine):
         net = _loaded(MinkUNet(CLASSES, INPUTS, ratio), state).train()
         optimizer = optimizer_of(net)
         scaler = torch.amp.GradScaler("cuda")
-        run = TrainingStep(net, _loss, rooms(capacity * batch), scaler=scaler)
+        run = TrainingStep(net, _loss, capacity * batch, scaler=scaler)
 
         def step(scan: Scan) -> torch.Tensor:
             loss = run(scan.feats, scan.coords, scan.labels)
@@ -115,7 +109,7 @@ class CoevoEngine(Engine):
 
     def stages(self, state: State, ratio: float, scan: Scan, capacity: int) -> dict[str, Any]:
         """Times of the captured network's parts: maps alone, kernels by name, and what SPVCNN's points add."""
-        static = compile_for_inference(_loaded(MinkUNet(CLASSES, INPUTS, ratio), state).eval(), rooms(capacity))
+        static = compile_for_inference(_loaded(MinkUNet(CLASSES, INPUTS, ratio), state).eval(), capacity)
         whole = static(scan.half, scan.coords)
         del whole
         found: dict[str, Any] = {
@@ -130,7 +124,7 @@ class CoevoEngine(Engine):
         found["maps_kernels"] = kernels(maps)
         points = SPVCNN(CLASSES, INPUTS, ratio).cuda().eval()
         points.load_state_dict(_loaded(MinkUNet(CLASSES, INPUTS, ratio), state).state_dict(), strict=False)
-        with_points = compile_for_inference(points, rooms(capacity))
+        with_points = compile_for_inference(points, capacity)
         with_points(scan.half, scan.coords)
         found["spvcnn_captured_device_ms"] = device_ms(
             lambda: with_points(scan.half, scan.coords, check=False), calls=3

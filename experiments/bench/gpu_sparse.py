@@ -14,7 +14,10 @@ repository. Without it all scans are generated and the bars, which are defined w
 
 spconv-triton tries all its configurations on first use, which takes over six minutes for this network, so it is asked
 for by name (`--engines coevo,spconv,spconv-triton`) and is left the first `--triton-configurations` of each kernel.
-Every part is written as soon as it is measured, so a run that is cut off leaves what it has.
+
+The part `tuning` measures coevo's plans and keeps them where coevo keeps them (COEVO_CACHE); later parts, and later
+runs without it, take what it found. Every part is written as soon as it is measured, so a run that is cut off leaves
+what it has.
 """
 
 from __future__ import annotations
@@ -28,7 +31,18 @@ from typing import Any
 
 import _bench
 
-PARTS = ("accuracy", "inference", "stages", "layers", "training", "memory", "workloads", "ablation", "reproducible")
+PARTS = (
+    "tuning",
+    "accuracy",
+    "inference",
+    "stages",
+    "layers",
+    "training",
+    "memory",
+    "workloads",
+    "ablation",
+    "reproducible",
+)
 
 
 def arguments_of(given: list[str] | None = None) -> argparse.Namespace:
@@ -45,6 +59,7 @@ def arguments_of(given: list[str] | None = None) -> argparse.Namespace:
     options.add_argument("--capacity", type=int, default=CAPACITY, help="voxels a scan of a capture (%(default)s)")
     options.add_argument("--repeats", type=int, default=60, help="timed runs of a row (%(default)s)")
     options.add_argument("--triton-configurations", type=int, default=2, help="of spconv-triton (%(default)s)")
+    options.add_argument("--tuning-seconds", type=float, default=60.0, help="for coevo's autotuner (%(default)s)")
     options.add_argument("--seconds", type=float, default=550.0, help="what begins later is left out (%(default)s)")
     options.add_argument("--seed", type=int, default=0, help="of parameters (%(default)s)")
     arguments = options.parse_args(given)
@@ -82,6 +97,8 @@ def main() -> int:
     from _sparse_parts import TOLERANCE, Bench
     from _sparse_timing import ceilings
 
+    from coevo.kernels.sparse.tuning import store
+
     packages = ("torch", "triton", "spconv-cu126", "cumm-cu126", "spconv-triton", "torchsparse")
     shown = {name: value for name, value in vars(arguments).items() if name not in ("scan", "out", "json")}
     settings = {**shown, "real_scan": arguments.scan is not None, "channels_at_1": WIDTHS, "datasheet": DATASHEET}
@@ -89,6 +106,7 @@ def main() -> int:
     found, absent = engines(arguments.engines, arguments.triton_configurations)
     result.measurements["absent"] = absent
     result.measurements["accelerator"] = ceilings()
+    result.measurements["tuned_before"] = [entry.get("networks", entry) for entry in store.state()]
     scans = different_scans(arguments.scan, arguments.scans, "cuda", arguments.capacity)
     from _lidar_scans import statistics
 

@@ -35,7 +35,7 @@ def compile_for_inference(
     capacity: int | Sequence[int],
     dtype: torch.dtype = torch.float16,
     *,
-    splits: Sequence[int] = DEFAULT_SPLITS,
+    splits: Sequence[int] | None = None,
     plans: dict[str, Plan] | None = None,
     graph: bool | None = None,
 ) -> StaticNetwork:
@@ -47,7 +47,8 @@ def compile_for_inference(
             numbers, the most voxels of strides 1, 2, 4, 8 and 16. Five times the same number cannot overflow.
         dtype: of features and weights: torch.float16, torch.bfloat16 or torch.float32 (torch.float64 on a CPU).
         splits: ranges of offsets by which each level's rows are sorted (`KernelMap.sorted`).
-        plans: how to carry out convolutions, by name (`StaticUNet.convolutions`); the tuned or default ones otherwise.
+        plans: how to carry out convolutions, by name (`StaticUNet.convolutions`). Where neither splits nor plans are
+            given, those that `tuning.tune` measured for such a network on this device, else the defaults.
         graph: whether a call replays a captured CUDA graph; as the device allows where it is None.
 
     Raises:
@@ -60,17 +61,22 @@ def compile_for_inference(
     if dtype not in DTYPES:
         raise ConfigError(f"dtype must be one of {', '.join(map(str, DTYPES))}, got {dtype}")
     room = rooms(capacity)
-    if len(room) != LEVELS or min(room) < 1 or len(splits) != LEVELS:
+    if len(room) != LEVELS or min(room) < 1 or (splits is not None and len(splits) != LEVELS):
         raise ConfigError(
             f"capacity must be a number >= 1 or {LEVELS} of them, and splits {LEVELS} numbers, got {capacity} and "
-            f"{tuple(splits)}"
+            f"{splits}"
         )
     device = next(net.parameters()).device
     if graph and device.type != "cuda":
         raise InputError(f"a CUDA graph needs a network on a CUDA device, this one is on {device}; move it there")
-    return StaticNetwork(
-        net, room, dtype, tuple(splits), plans or {}, device.type == "cuda" if graph is None else graph
-    )
+    if splits is None and plans is None:
+        from coevo.kernels.sparse.tuning.tuned import stored
+
+        tuning = stored(net, room, dtype)
+        if tuning is not None:
+            splits, plans = tuning.splits, tuning.plans
+    cut = DEFAULT_SPLITS if splits is None else tuple(splits)
+    return StaticNetwork(net, room, dtype, cut, plans or {}, device.type == "cuda" if graph is None else graph)
 
 
 def rooms(capacity: int | Sequence[int]) -> tuple[int, ...]:

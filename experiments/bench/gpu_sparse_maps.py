@@ -17,13 +17,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from coevo.kernels.sparse.coordinates.reference import sorted_level
-from coevo.kernels.sparse.coordinates.triton_keys import pack
+from coevo.kernels.sparse.coordinates import triton_levels
+from coevo.kernels.sparse.coordinates.build import outputs
+from coevo.kernels.sparse.coordinates.keys import Extent
+from coevo.kernels.sparse.coordinates.triton_keys import pack, sort_keys
 from coevo.kernels.sparse.coordinates.triton_levels import rank
 from coevo.kernels.sparse.hierarchy import build_levels, reference
+from coevo.kernels.sparse.maps import reference as plain
+from coevo.kernels.sparse.maps import triton_descent, triton_hash
 from coevo.kernels.sparse.triton_hierarchy import maps_of
 
 VOXEL_M = 0.05
+EXTENT = (2048, 2048, 1024)
 TIGHT = (1.0, 0.8, 0.55, 0.32, 0.16)
 """Capacities of the levels as shares of the first, with room above a real scan's (.73, .45, .23, .10)."""
 
@@ -135,46 +140,73 @@ def main() -> None:
     tight = tuple(round(share * capacity) for share in TIGHT)
     splits = (1, 1, 1, 2, 3)
 
+    within = Extent.of(EXTENT, 1)
     wrong = {}
     for turn in (0.0, 0.7):
         other = voxels(path, turn)
         wrong[f"exact {turn}"] = differences(build_levels(other, splits=splits), reference(other, 5, splits=splits))
         rows, used = padded(other, capacity)
         for most in ((capacity,) * 5, tight):
-            made = build_levels(rows, count=used, capacity=most, splits=splits)
+            made = build_levels(rows, count=used, capacity=most, splits=splits, extent=EXTENT)
             wrong[f"{most} {turn}"] = differences(made, reference(rows, 5, count=used, capacity=most, splits=splits))
+    level = build_levels(scan, 1).levels[0]
+    for kernel, stride, dilation in ((3, 1, 1), (5, 1, 1), (3, 1, 2), (3, 2, 1), (2, 3, 1), (3, 3, 1), (1, 1, 1)):
+        sizes = (kernel,) * 3, (stride,) * 3, (dilation,) * 3
+        out = outputs(level, *sizes)
+        made, wanted = (each.kernel_map(level, out, *sizes) for each in (triton_hash, plain))
+        same = torch.equal(made.neighbours, wanted.neighbours)
+        wrong[f"hash, kernel {kernel} stride {stride} dilation {dilation}"] = [] if same else ["neighbours"]
     results["differences"] = wrong
-    print("differences", wrong, "voxels", [int(each.count) for each in build_levels(scan).levels], flush=True)
+    print("different:", {name: names for name, names in wrong.items() if names}, "of", len(wrong), flush=True)
 
     times: dict[str, dict[str, float]] = {}
     results["times"] = times
+    static = {"count": count, "capacity": tight, "extent": EXTENT}
     for name, most in (("all at 120,000", capacity), ("levels at shares", tight)):
-        graph, made = graph_of(lambda most=most: build_levels(buffer, count=count, capacity=most))
+        chosen = {**static, "capacity": most}
+        graph, made = graph_of(lambda chosen=chosen: build_levels(buffer, **chosen))
         graph.replay()
-        print(name, "captured differs in", differences(made, build_levels(buffer, count=count, capacity=most)))
-        timed(times, f"build_levels, {name}", lambda most=most: build_levels(buffer, count=count, capacity=most))
-    timed(times, "build_levels, shares, 3 splits", lambda: build_levels(buffer, count=count, capacity=tight, splits=3))
+        print(name, "captured differs in", differences(made, build_levels(buffer, **chosen)))
+        timed(times, f"build_levels, {name}", lambda chosen=chosen: build_levels(buffer, **chosen))
+    timed(times, "build_levels, shares, 3 splits", lambda: build_levels(buffer, **static, splits=3))
+    timed(times, "build_levels, shares, no extent", lambda: build_levels(buffer, **{**static, "extent": None}))
     times["build_levels, exact, host waits"] = {"eager_us": median_us(lambda: build_levels(scan), 1, 50)}
-    keys = timed(times, "pack", lambda: pack(buffer, count))
-    timed(times, "sort of keys, int64", lambda: torch.sort(keys, stable=True))
-    short = (keys >> 6).to(torch.int32)
-    timed(times, "(sort of 120,000 int32)", lambda: torch.sort(short, stable=True))
-    some = torch.randint(0, 1 << 30, (sum(tight),), dtype=torch.int32, device="cuda")
-    timed(times, f"(sort of {len(some)} int32)", lambda: torch.sort(some, stable=True))
-    many = some.repeat(3)[: sum(tight) + sum(tight[1:]) + sum(tight[:-1])]
-    timed(times, f"(sort of {len(many)} int32)", lambda: torch.sort(many, stable=True))
-    ordered, given = torch.sort(keys, stable=True)
+    timed(times, "pack", lambda: pack(buffer, count, within), eager=False)
+    timed(times, "keys sorted, 64 bits", lambda: sort_keys(buffer, count), eager=False)
+    ordered, given = timed(times, "keys sorted, extent", lambda: sort_keys(buffer, count, within), eager=False)
     limits = torch.tensor(tight, dtype=torch.int32, device="cuda")
+    for block, warps in ((1024, 8), (1024, 4), (512, 4), (256, 2), (512, 8)):
+        triton_levels.BLOCK, triton_levels.WARPS = block, warps
+        timed(times, f"ranks, {block} rows, {warps} warps", lambda: rank(ordered, given, 5, limits), eager=False)
+    triton_levels.BLOCK, triton_levels.WARPS = 1024, 8
     ranks = timed(times, "ranks, parents, children", lambda: rank(ordered, given, 5, limits))
-    timed(times, "maps and sort by masks", lambda: maps_of(ranks, tight, (1,) * 5))
-    four = torch.cat(
-        [voxels(path, turn) + torch.tensor([b, 0, 0, 0], device="cuda") for b, turn in enumerate((0, 1, 2, 3))]
-    )
-    four = four.to(torch.int32)
-    timed(times, f"build_levels, 4 scans, {len(four)} voxels", lambda: build_levels(four, capacity=len(four)))
-    times["plain torch"] = {"eager_us": median_us(lambda: sorted_level(scan), 1, 3)}
+    for block, search in ((128, 16), (256, 16), (64, 16), (128, 8), (128, 32)):
+        triton_descent.BLOCK, triton_descent.SEARCH_BLOCK = block, search
+        name = f"maps and sorts, {block} rows, {search} searched"
+        timed(times, name, lambda: maps_of(ranks, tight, (1,) * 5), eager=False)
+    triton_descent.BLOCK, triton_descent.SEARCH_BLOCK = 128, 16
+    ready = build_levels(buffer, **static)
 
-    graph, _ = graph_of(lambda: build_levels(buffer, count=count, capacity=tight))
+    def hashed(sizes=((3, 3, 3), (1, 1, 1), (1, 1, 1))):
+        for each in ready.levels:
+            each.made.clear()
+        return [triton_hash.kernel_map(each, each, *sizes) for each in ready.levels]
+
+    timed(times, "3x3x3 maps of all levels, hashed", hashed)
+    fine = ready.submanifold[0]
+    timed(times, "inverse of 3x3x3, plain torch", lambda: plain.inverse_neighbours(fine), eager=False)
+    timed(times, "pairs of 3x3x3, plain torch", lambda: plain.compacted_pairs(fine), eager=False)
+    timed(times, "sorted rows of one map, plain torch", lambda: plain.sorted_rows(fine, 1, 27), eager=False)
+    shifts = [torch.tensor([b, 0, 0, 0], dtype=torch.int32, device="cuda") for b in range(4)]
+    four = torch.cat([voxels(path, float(b)) + shift for b, shift in enumerate(shifts)])
+    shares = tuple(round(share * len(four)) for share in TIGHT)
+    timed(
+        times,
+        f"build_levels, 4 scans, {len(four)} voxels",
+        lambda: build_levels(four, capacity=shares, extent=EXTENT, batches=4),
+    )
+
+    graph, _ = graph_of(lambda: build_levels(buffer, **static))
     rows = profile(graph.replay)
     results["kernels"] = rows
     for name, each, calls in rows:

@@ -152,7 +152,7 @@ def reference(
         own = own[:limit]
         padded[: len(own)] = own
         used = torch.tensor([len(own)], dtype=torch.int32, device=coords.device)
-        of_level.append(Level(unpack(padded), padded, used, (1 << number,) * 3))
+        of_level.append(Level(unpack(padded), padded, used, (1 << number,) * 3, exact=capacity is None))
     places[places >= of_level[0].capacity] = -1
     finest = finest[: of_level[0].capacity]
     ancestors = []

@@ -43,11 +43,11 @@ def build(
         if status:
             check_status(ranks.status)
         rows = tuple(counted)
-    return maps_of(ranks, rows, splits)
+    return maps_of(ranks, rows, splits, exact=capacity is None)
 
 
-def maps_of(ranks: Ranks, rows: tuple[int, ...], splits: tuple[int, ...]) -> Hierarchy:
-    """The maps of levels with `rows` rows each, all sorted."""
+def maps_of(ranks: Ranks, rows: tuple[int, ...], splits: tuple[int, ...], *, exact: bool = False) -> Hierarchy:
+    """The maps of levels with `rows` rows each, all sorted; `exact` where all of them are in use."""
     device, levels = ranks.keys.device, len(rows)
     fine, strided = Segments(27), Segments(8)
     own = [fine.add(rows[each], splits[each], check_splits(27, splits[each])) for each in range(levels)]
@@ -94,7 +94,7 @@ def maps_of(ranks: Ranks, rows: tuple[int, ...], splits: tuple[int, ...]) -> Hie
     finest = rows[0]
     return Hierarchy(
         levels=tuple(
-            Level(coords[each], ranks.keys[each, : rows[each]], counts[each], (1 << each,) * 3)
+            Level(coords[each], ranks.keys[each, : rows[each]], counts[each], (1 << each,) * 3, exact=exact)
             for each in range(levels)
         ),
         submanifold=submanifold,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coevo.kernels.sparse.coordinates import reference
+from coevo.kernels.sparse.coordinates import padded, reference
 from coevo.kernels.sparse.coordinates.levels import Level
 from coevo.kernels.sparse.maps.offsets import Triple
 
@@ -18,9 +18,11 @@ def sorted_level(coords: Tensor, stride: Triple) -> tuple[Level, Tensor, Tensor]
 
 def outputs(inputs: Level, kernel_size: Triple, stride: Triple, dilation: Triple) -> Level:
     """The voxels that a convolution of a stride puts out: the inputs where it is 1, the floored ones where it is the
-    kernel size (without dilation), else all that windows reach."""
+    kernel size (without dilation), else all that windows reach. The outputs of a
+    level that is not exact have a padded capacity, and nothing waits for the device."""
     if stride == (1, 1, 1):
         return inputs
+    builder = reference if inputs.exact else padded
     if kernel_size == stride and dilation == (1, 1, 1):
-        return reference.parents(inputs, stride)
-    return reference.reached(inputs, kernel_size, stride, dilation)
+        return builder.parents(inputs, stride)
+    return builder.reached(inputs, kernel_size, stride, dilation)

@@ -25,6 +25,7 @@ except ImportError as error:
 Tensor = Any
 BLOCK = 1024
 """Rows of an instance; fewer than 2^12, so that the ranks of five strides fit one int64 while they are summed."""
+WARPS = 8
 CHILDREN_BLOCK = 1024 if INTERPRETED else 128
 MOST_ROWS = 1 << 23
 """Rows of a level: a child's row stands above eight bits in an int32."""
@@ -221,7 +222,7 @@ def rank(keys: Tensor, given: Tensor, levels: int, limits: Tensor | None = None,
     counts, status = torch.empty(levels, dtype=torch.int32, device=device), keys.new_empty(1, dtype=torch.int32)
     sums = torch.empty((levels + 2, blocks), dtype=torch.int32, device=device)
     keys_out = torch.empty((levels, rows), dtype=torch.int64, device=device)
-    _count[(blocks,)](keys, sums, rows, blocks, LEVELS=levels, MERGE=merge, BLOCK=BLOCK, num_warps=8)
+    _count[(blocks,)](keys, sums, rows, blocks, LEVELS=levels, MERGE=merge, BLOCK=BLOCK, num_warps=WARPS)
     _place[(blocks,)](
         keys,
         given,
@@ -241,7 +242,7 @@ def rank(keys: Tensor, given: Tensor, levels: int, limits: Tensor | None = None,
         MERGE=merge,
         LIMITED=limits is not None,
         BLOCK=BLOCK,
-        num_warps=8,
+        num_warps=WARPS,
     )
     if levels > 1:
         grid = (triton.cdiv(rows, CHILDREN_BLOCK), levels - 1)

@@ -1,4 +1,4 @@
-"""Which builder makes what: the kernels on a CUDA device, plain torch elsewhere."""
+"""Which builder makes what: kernels on a CUDA device, plain torch elsewhere. Only plain torch on the CPU waits."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ Tensor = Any
 
 def kernel_map(inputs: Level, outputs: Level, kernel_size: Triple, stride: Triple, dilation: Triple) -> KernelMap:
     """The map of a convolution from the voxels `inputs` to the voxels `outputs` (`reference.kernel_map`)."""
+    if inputs.keys.is_cuda:
+        from coevo.kernels.sparse.maps import triton_hash
+
+        return triton_hash.kernel_map(inputs, outputs, kernel_size, stride, dilation)
     return reference.kernel_map(inputs, outputs, kernel_size, stride, dilation)
 
 
 def inverse_neighbours(forward: KernelMap) -> Tensor:
-    """int32 [K, capacity_in]: the output row that meets an input row at offset k, or -1."""
+    """int32 [K, capacity_in]: the output row that meets an input row at offset k, or -1; in plain torch on any device."""
     return reference.inverse_neighbours(forward)
 
 
 def sorted_rows(forward: KernelMap, splits: int, width: int) -> SortedRows:
-    """Rows in use by falling masks; then the rows that are not in use."""
+    """Rows with like masks beside each other (`reference.sorted_rows`), in plain torch on any device."""
     return reference.sorted_rows(forward, splits, width)
 
 

@@ -1,0 +1,156 @@
+"""Kernel maps of any kernel, stride and dilation on a CUDA device, through a hash table of the inputs' keys.
+
+Open addressing with linear probing in a table of two to four slots a row. Which slot a key takes depends on who came
+first; what a probe finds does not. A submanifold map probes half its offsets and writes each pair both ways.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from coevo.errors import missing_extra
+from coevo.kernels.sparse.coordinates.levels import Level
+from coevo.kernels.sparse.coordinates.triton_keys import INTERPRETED, in_range, packed, unpacked
+from coevo.kernels.sparse.maps.kernel_map import KernelMap
+from coevo.kernels.sparse.maps.offsets import Triple, offsets
+
+try:
+    import torch
+    import triton
+    import triton.language as tl
+except ImportError as error:
+    raise missing_extra("triton", "cuda") from error
+
+Tensor = Any
+INSERT_BLOCK, PROBE_BLOCK = (1024, 256) if INTERPRETED else (128, 16)
+CHUNK = 32
+"""Offsets of an instance."""
+_EMPTY, _NEVER = tl.constexpr(-1), tl.constexpr(-2)
+
+
+@triton.jit
+def _slot(key, last):
+    """The first slot of a key in a table whose last slot is `last` = 2^n - 1."""
+    mixed = (key ^ (key >> 23)) * -7046029254386353131
+    return ((mixed ^ (mixed >> 29) ^ (mixed >> 43)) & last).to(tl.int32)
+
+
+@triton.jit(do_not_specialize=["rows", "last"])
+def _insert(keys, count, slots, values, rows, last, BLOCK: tl.constexpr):
+    """Every key in use to slots [last + 1], and its row to values."""
+    row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    waiting = row < tl.load(count)
+    key = tl.load(keys + row, mask=waiting, other=0)
+    slot = _slot(tl.where(waiting, key, row.to(tl.int64)), last)
+    while tl.max(waiting.to(tl.int32), axis=0) > 0:
+        # an atomic exchange has no mask: who is done compares with what no slot holds
+        seen = tl.atomic_cas(slots + slot, tl.where(waiting, _EMPTY, _NEVER).to(tl.int64), key)
+        tl.store(values + slot, row, mask=waiting & (seen == _EMPTY))
+        waiting = waiting & (seen != _EMPTY)
+        slot = tl.where(waiting, (slot + 1) & last, slot)
+
+
+@triton.jit(do_not_specialize=["rows", "asked", "volume", "last"])
+def _probe(
+    keys,
+    count,
+    steps,
+    slots,
+    values,
+    neighbours,
+    rows,
+    asked,
+    volume,
+    last,
+    MIRROR: tl.constexpr,
+    BLOCK: tl.constexpr,
+    CHUNK: tl.constexpr,
+):
+    """neighbours [volume, rows] at the offsets 0 .. asked - 1, whose steps are [volume, 3]. With MIRROR each pair is
+    written at the opposite offset too, where -1 stands, and the middle offset is the row itself."""
+    row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    used = row < tl.load(count)
+    key = tl.load(keys + row, mask=used, other=0)
+    batch, x, y, z = unpacked(key[:, None])
+    k = (tl.program_id(1) * CHUNK + tl.arange(0, CHUNK))[None, :]
+    mine = k < asked
+    x += tl.load(steps + 3 * k, mask=mine, other=0)
+    y += tl.load(steps + 3 * k + 1, mask=mine, other=0)
+    z += tl.load(steps + 3 * k + 2, mask=mine, other=0)
+    waiting = used[:, None] & mine & in_range(x, y, z)
+    wanted = packed(batch + k * 0, x, y, z)
+    slot = _slot(wanted, last)
+    found = tl.full((BLOCK, CHUNK), -1, dtype=tl.int32)
+    while tl.max(tl.max(waiting.to(tl.int32), axis=1), axis=0) > 0:
+        seen = tl.load(slots + slot, mask=waiting, other=_EMPTY)
+        hit = waiting & (seen == wanted)
+        found = tl.where(hit, tl.load(values + slot, mask=hit, other=-1), found)
+        waiting = waiting & (seen != wanted) & (seen != _EMPTY)
+        slot = (slot + 1) & last
+    tl.store(neighbours + k * rows + row[:, None], found, mask=(row < rows)[:, None] & mine)
+    if MIRROR:
+        across = neighbours + (volume - 1 - k) * rows + found
+        tl.store(across, tl.broadcast_to(row[:, None], (BLOCK, CHUNK)), mask=found >= 0)
+        if tl.program_id(1) == 0:
+            tl.store(neighbours + (volume // 2) * rows + row, row, mask=used)
+
+
+def kernel_map(inputs: Level, outputs: Level, kernel_size: Triple, stride: Triple, dilation: Triple) -> KernelMap:
+    """`reference.kernel_map` on a CUDA device. Nothing waits for the host."""
+    device = inputs.keys.device
+    steps = _steps(kernel_size, inputs.stride, dilation, device)
+    volume, rows = len(steps), outputs.capacity
+    symmetric = inputs is outputs and all(size % 2 for size in kernel_size)
+    asked = volume // 2 if symmetric else volume
+    room = torch.full if symmetric else torch.empty
+    neighbours = room((volume, rows), *((-1,) if symmetric else ()), dtype=torch.int32, device=device)
+    if rows:
+        slots, values = table_of(inputs)
+        _probe[(triton.cdiv(rows, PROBE_BLOCK), triton.cdiv(max(asked, 1), CHUNK))](
+            outputs.keys,
+            outputs.count,
+            steps,
+            slots,
+            values,
+            neighbours,
+            rows,
+            asked,
+            volume,
+            len(slots) - 1,
+            MIRROR=symmetric,
+            BLOCK=PROBE_BLOCK,
+            CHUNK=CHUNK,
+        )
+    return KernelMap(
+        neighbours,
+        count_in=inputs.count,
+        count_out=outputs.count,
+        capacity_in=inputs.capacity,
+        kernel_size=kernel_size,
+        stride=stride,
+        dilation=dilation,
+        symmetric=symmetric,
+    )
+
+
+def table_of(level: Level) -> tuple[Tensor, Tensor]:
+    """Slots int64 [2^n], keys or -1, and values int32 [2^n], rows: made on first use."""
+    if "table" not in level.made:
+        size = max(64, 1 << (2 * level.capacity - 1).bit_length())
+        slots = torch.full((size,), -1, dtype=torch.int64, device=level.keys.device)
+        values = torch.empty(size, dtype=torch.int32, device=level.keys.device)
+        if level.capacity:
+            _insert[(triton.cdiv(level.capacity, INSERT_BLOCK),)](
+                level.keys, level.count, slots, values, level.capacity, size - 1, BLOCK=INSERT_BLOCK
+            )
+        level.made["table"] = (slots, values)
+    table: tuple[Tensor, Tensor] = level.made["table"]
+    return table
+
+
+@lru_cache(maxsize=256)
+def _steps(kernel_size: Triple, stride: Triple, dilation: Triple, device: Any) -> Tensor:
+    """int32 [K, 3]: the offsets in units of stride-1 voxels, copied to the device once."""
+    steps = torch.tensor(offsets(kernel_size)).reshape(-1, 3) * torch.tensor(stride) * torch.tensor(dilation)
+    return steps.to(torch.int32).to(device)

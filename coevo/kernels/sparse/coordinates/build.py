@@ -22,7 +22,7 @@ def outputs(inputs: Level, kernel_size: Triple, stride: Triple, dilation: Triple
     level that is not exact have a padded capacity, and nothing waits for the device."""
     if stride == (1, 1, 1):
         return inputs
-    builder = reference if inputs.exact else padded
     if kernel_size == stride and dilation == (1, 1, 1):
-        return builder.parents(inputs, stride)
-    return builder.reached(inputs, kernel_size, stride, dilation)
+        return reference.parents(inputs, stride) if inputs.exact else padded.parents(inputs, stride)
+    reached = reference.reached if inputs.exact else padded.reached
+    return reached(inputs, kernel_size, stride, dilation)

@@ -295,7 +295,7 @@ def implicit_gemm(
     if even_columns:
         column_used = columns >= 0
     total = tl.zeros((tile_rows, tile_columns), tl.float32)
-    for part in tl.static_range(tl.cdiv(volume, 31) if order is None else 1):
+    for part in tl.static_range((volume + 30) // 31 if order is None else 1):
         if order is None:
             first = 31 * part
             mask = _mask_of_rows(neighbours, rows, in_use, capacity_out, first, min(31, volume - 31 * part))

@@ -31,7 +31,7 @@ def _whole(value, stride):
     return low, scaled - low
 
 
-@triton.jit(do_not_specialize=["points"])
+@triton.jit(do_not_specialize=["points", "stride_x", "stride_y", "stride_z"])
 def lookup_kernel(
     coords, count, keys, held, rows, weights, points, stride_x, stride_y, stride_z,
     HAS_COUNT: tl.constexpr, CORNER: tl.constexpr, NEAREST: tl.constexpr, BITS: tl.constexpr, BLOCK: tl.constexpr,

@@ -2,7 +2,7 @@
 
     compute-sanitizer --tool memcheck --error-exitcode 9 python experiments/bench/sparse_edges.py
 
-No voxel, one voxel, few voxels in a large capacity, channels that are no multiple of 16, transposed convolution, a
+No voxel, one voxel, few voxels in a large capacity (inference and training), raw points, channels that are no multiple of 16, transposed convolution, a
 batch whose middle scan is empty, negative coordinates, kernels of 1, 2, 3 and 5. Every case goes forward and backward
 in float32 and half precision and is held to the same modules on the CPU, where the plain reference runs. torch's
 allocator would hide a read beyond a tensor's end in its own pool, so run it with PYTORCH_NO_CUDA_MEMORY_CACHING=1.
@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import _bench  # noqa: F401  finds coevo in a copy of the tree
 import torch
 from torch import nn
 
-from coevo.kernels.sparse.modules import BatchNorm, Conv3d, MinkUNet, ReLU
-from coevo.kernels.sparse.tensors import SparseTensor
+from coevo.kernels.sparse.inference import compile_for_inference
+from coevo.kernels.sparse.modules import SPVCNN, BatchNorm, Conv3d, MinkUNet, ReLU
+from coevo.kernels.sparse.tensors import PointTensor, SparseTensor
+from coevo.kernels.sparse.training import TrainingStep
 
 LIMITS = {torch.float32: 5e-3, torch.float16: 2e-2}  # float32 products run in tf32
 
@@ -74,22 +77,87 @@ def check(net: nn.Module, coords: torch.Tensor, inputs: int, dtype: torch.dtype)
         assert apart <= LIMITS[dtype] * wanted.double().norm() + 1e-4, (float(apart), float(wanted.norm()))
 
 
+def check_static(net: MinkUNet, coords: torch.Tensor, capacity: int) -> None:
+    """A compiled network with room to spare, against the modules on the CPU."""
+    feats = torch.randn((len(coords), 4), generator=torch.Generator().manual_seed(2))
+    found = {}
+    for device, dtype in (("cpu", torch.float32), ("cuda", torch.float16)):
+        static = compile_for_inference(net.to(device).eval(), capacity, dtype, graph=False)
+        found[device] = static(feats.to(device, dtype), coords.to(device)).double().cpu()
+    apart = (found["cuda"] - found["cpu"]).norm()
+    assert found["cuda"].shape == found["cpu"].shape
+    assert apart <= LIMITS[torch.float16] * found["cpu"].norm() + 1e-4, (float(apart), float(found["cpu"].norm()))
+
+
+def check_step(net: MinkUNet, coords: torch.Tensor, capacity: int) -> None:
+    """Gradients of a training step with room to spare, against those without."""
+    feats = torch.randn((len(coords), 4), generator=torch.Generator().manual_seed(3)).cuda()
+    labels = torch.arange(len(coords), device="cuda") % 19
+    net = net.cuda().train()
+
+    def loss(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(logits, wanted, ignore_index=255)
+
+    found = []
+    for room in (len(coords), capacity):
+        step = TrainingStep(net, loss, (room,) * 5, dtype=None, graph=False)
+        step(feats, coords.cuda(), labels)
+        found.append([parameter.grad.clone() for parameter in net.parameters()])
+    for ours, wanted in zip(*found, strict=True):
+        assert (ours - wanted).norm() <= LIMITS[torch.float32] * wanted.norm() + 1e-4
+
+
+def check_points(coords: torch.Tensor) -> None:
+    """SPVCNN over raw points, forward and backward, against the CPU."""
+    generator = torch.Generator().manual_seed(4)
+    rows = torch.randint(len(coords), (3 * len(coords),), generator=generator)
+    at = coords[rows].float()
+    at[:, 1:] += torch.rand((len(rows), 3), generator=generator)
+    feats = torch.randn((len(rows), 4), generator=generator)
+    net = SPVCNN(19, 4, 0.5, points="raw").eval()
+    found = []
+    for device in ("cpu", "cuda"):
+        net = net.to(device)
+        net.zero_grad()
+        logits = net(PointTensor(feats.to(device), at.to(device)))
+        logits.square().mean().backward()
+        gradients = [each.grad.cpu() for each in net.parameters() if each.grad is not None]
+        found.append([logits.detach().cpu(), *gradients])
+    for wanted, ours in zip(*found, strict=True):
+        assert (ours - wanted).norm() <= 2e-2 * wanted.norm() + 1e-4, (float((ours - wanted).norm()), ours.shape)
+
+
+def cases() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Every case with its name."""
+    for name, coords in clouds():
+        for capacity in (len(coords) + 1, 700):
+            yield (
+                f"{name}, compiled, capacity {capacity}",
+                partial(check_static, MinkUNet(19, 4, 0.5), coords, capacity),
+            )
+        if len(coords) > 1:
+            yield f"{name}, training step", partial(check_step, MinkUNet(19, 4, 0.5), coords, 700)
+            yield f"{name}, raw points", partial(check_points, coords)
+        for dtype in LIMITS:
+            for inputs, outputs in ((4, 61), (61, 16)):
+                for what, made in layers(inputs, outputs):
+                    work = partial(check, made, coords, inputs, dtype)
+                    yield f"{name}, {what}, {inputs} to {outputs} channels, {dtype}", work
+            if len(coords) > 100:
+                yield f"{name}, MinkUNet 0.64, {dtype}", partial(check, MinkUNet(19, 4, 0.64), coords, 4, dtype)
+
+
 def main() -> int:
     passed, failed = 0, 0
-    for dtype in LIMITS:
-        for name, coords in clouds():
-            cases = [(what, net, 4) for what, net in layers(4, 61)] + [(what, net, 61) for what, net in layers(61, 16)]
-            if len(coords) > 100:
-                cases.append(("MinkUNet 0.64", MinkUNet(19, 4, 0.64), 4))
-            for what, net, inputs in cases:
-                try:
-                    check(net, coords, inputs, dtype)
-                    passed += 1
-                except Exception as error:
-                    failed += 1
-                    print(f"FAILED {name}, {what}, {inputs} channels, {dtype}: {type(error).__name__}: {error}")
-                    traceback.print_exc(limit=-3)
-    torch.cuda.synchronize()
+    for name, work in cases():
+        try:
+            work()
+            torch.cuda.synchronize()
+            passed += 1
+        except Exception as error:
+            failed += 1
+            print(f"FAILED {name}: {type(error).__name__}: {error}", flush=True)
+            traceback.print_exc(limit=-3)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -35,13 +35,13 @@ PARTS = (
     "tuning",
     "accuracy",
     "inference",
-    "stages",
-    "layers",
     "training",
     "memory",
-    "workloads",
-    "ablation",
+    "stages",
+    "layers",
     "reproducible",
+    "ablation",
+    "workloads",
 )
 
 

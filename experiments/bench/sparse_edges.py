@@ -2,10 +2,11 @@
 
     compute-sanitizer --tool memcheck --error-exitcode 9 python experiments/bench/sparse_edges.py
 
-No voxel, one voxel, few voxels in a large capacity (inference and training), raw points, channels that are no multiple of 16, transposed convolution, a
-batch whose middle scan is empty, negative coordinates, kernels of 1, 2, 3 and 5. Every case goes forward and backward
-in float32 and half precision and is held to the same modules on the CPU, where the plain reference runs. torch's
-allocator would hide a read beyond a tensor's end in its own pool, so run it with PYTORCH_NO_CUDA_MEMORY_CACHING=1.
+No voxel, one voxel, few voxels in a large capacity (inference and training), raw points, channels that are no multiple
+of 16, transposed convolution, a batch whose middle scan is empty, negative coordinates, kernels of 1, 2, 3 and 5. Every
+layer goes forward and backward in float32 and half precision and is held to the same modules on the CPU, where the
+plain reference runs. torch's allocator would hide a read beyond a tensor's end in its own pool, so run it with
+PYTORCH_NO_CUDA_MEMORY_CACHING=1.
 The last line is "N passed, M failed".
 """
 

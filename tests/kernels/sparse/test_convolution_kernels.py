@@ -198,3 +198,15 @@ def test_what_the_kernels_cannot_take_is_an_error_before_any_launch():
         operands.check_device(features.double(), interpreted=True)
     with pytest.raises(InputError, match="no bfloat16 product"):
         operands.check_device(features.bfloat16(), interpreted=True)
+
+
+@pytest.mark.parametrize("splits", [1, 2])
+def test_wide_tiles_are_stored_by_halves(splits):
+    made = on_device(maps(19, 40))
+    features, weight = operands_of(made, 48, 100, torch.float16)
+    residual = drawn(20, made.capacity_out, 100).to(DEVICE, torch.float16)
+    epilogue = Epilogue(shift=drawn(21, 100).to(DEVICE), residual=residual, relu=True)
+    plan = Plan(splits=splits, rows=64, columns=128, depth=32, extra=16, warps=4, stages=2, described=True)
+    found = convolve(features, weight, made, epilogue=epilogue, plan=plan)
+    expected = reference.forward(features, weight, made, epilogue=epilogue)
+    assert relative_error(found, expected) < 1e-3

@@ -24,7 +24,7 @@ except ImportError as error:
     raise missing_extra("triton", "cuda") from error
 
 Tensor = Any
-ADDED_ROWS, ADDED_COLUMNS = 32, 128
+ADDED_ROWS, ADDED_COLUMNS = 8, 256
 """The tile of the pass that adds partial sums."""
 PERMUTED_ROWS = 512
 
@@ -64,7 +64,7 @@ def forward(
         return out
     sums = torch.empty((splits, capacity, num_outputs), dtype=kept, device=features.device)
     launch.run(0, splits, sums, "each")
-    _add_partials(sums, kernel_map, features, epilogue, out)
+    _add_partials(sums, kernel_map, epilogue, out)
     return out
 
 
@@ -92,11 +92,13 @@ class _Launch:
         self.channels = None if channels is None else channels.contiguous()
         self.columns = min(plan.columns, max(16, triton.next_power_of_2(self.num_outputs)))
         self.depth = min(plan.depth, max(16, triton.next_power_of_2(self.num_inputs)))
+        self.extra = plan.extra if self.num_inputs % (self.depth + plan.extra) == 0 else 0
         self.mirrored = mirrored
         self.permuted = order is not None and plan.permuted
         self.neighbours = permuted_neighbours(kernel_map, order) if self.permuted and order else kernel_map.neighbours
         self.weight, self.offset_stride, self.described = weight, weight.stride(0), ""
-        if plan.described and channels is None:
+        self.weight_extra = weight if self.extra else None
+        if plan.described and channels is None and (triton_gemm.INTERPRETED or on_hopper(features)):
             self._describe(weight)
 
     def _describe(self, weight: Tensor) -> None:
@@ -109,8 +111,13 @@ class _Launch:
             return
         per_offset = weight.stride(0) // pitch
         rows = (weight.shape[0] - 1) * per_offset + weight.shape[outer]
-        block = [self.depth, self.columns] if rows_first else [self.columns, self.depth]
-        self.weight = TensorDescriptor(weight, [rows, weight.shape[inner]], [pitch, 1], block)
+
+        def described(depth: int) -> Any:
+            block = [depth, self.columns] if rows_first else [self.columns, depth]
+            return TensorDescriptor(weight, [rows, weight.shape[inner]], [pitch, 1], block)
+
+        self.weight = described(self.depth)
+        self.weight_extra = described(self.extra) if self.extra else None
         self.offset_stride, self.described = per_offset, "rows" if rows_first else "columns"
 
     def run(self, first_split: int, splits: int, output: Tensor, partial: str, carried: Tensor | None = None) -> None:
@@ -125,6 +132,7 @@ class _Launch:
             self.features,
             self.second,
             weight,
+            self.weight_extra,
             self.channels,
             self.neighbours,
             None if order is None else order.order,
@@ -152,12 +160,14 @@ class _Launch:
             self.num_outputs,
             capacity,
             first_split,
+            splits,
             volume=self.kernel_map.volume,
             width=0 if order is None else order.width,
             tile_rows=plan.rows,
             tile_columns=self.columns,
             depth=self.depth,
-            even_depth=self.num_inputs % self.depth == 0,
+            extra=self.extra,
+            even_depth=self.num_inputs % (self.depth + self.extra) == 0,
             even_columns=self.num_outputs % self.columns == 0,
             described=self.described,
             mirrored=self.mirrored,
@@ -168,6 +178,7 @@ class _Launch:
             stages=plan.stages,
             num_warps=plan.warps,
             num_stages=plan.stages,
+            maxnreg=plan.registers,
         )
 
 
@@ -190,12 +201,17 @@ def permuted_neighbours(kernel_map: KernelMap, order: SortedRows) -> Tensor:
     return kernel_map.made[key]
 
 
+def on_hopper(features: Tensor) -> bool:
+    """Whether the device has a tensor memory accelerator."""
+    return features.is_cuda and torch.cuda.get_device_capability(features.device) >= (9, 0)
+
+
 def precision_of(features: Tensor) -> str:
     """How float32 is multiplied: as torch was told for its own products."""
     return "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"
 
 
-def _add_partials(sums: Tensor, kernel_map: KernelMap, features: Tensor, epilogue: Epilogue, out: Tensor) -> None:
+def _add_partials(sums: Tensor, kernel_map: KernelMap, epilogue: Epilogue, out: Tensor) -> None:
     splits, capacity, num_outputs = sums.shape
     residual = None if epilogue.residual is None else _rowwise(epilogue.residual)
     columns = min(ADDED_COLUMNS, triton.next_power_of_2(num_outputs))

@@ -20,7 +20,9 @@ class Plan:
             "fetch_on_demand" the modules of these names, "reference" plain torch.
         splits: ranges of offsets of the sorted implicit GEMM, each with an order of rows of its own.
         rows, columns, depth: the tile of output rows, output channels and input channels, powers of two.
+        extra: input channels that a step takes besides `depth`, where that divides them: 64 + 32 for 96.
         warps, stages: of the kernel; stages are tiles in flight.
+        registers: the most that a thread may use; None for the compiler's choice.
         half_partials: whether the sums of ranges are kept in the features' dtype instead of float32 until they are
             added.
         chained: whether ranges run one after another, each adding to the last one's sums, instead of side by side
@@ -36,8 +38,10 @@ class Plan:
     rows: int = 128
     columns: int = 128
     depth: int = 64
+    extra: int = 0
     warps: int = 8
     stages: int = 4
+    registers: int | None = None
     half_partials: bool = False
     chained: bool = False
     described: bool = False
@@ -54,3 +58,5 @@ class Plan:
             value = getattr(self, name)
             if value < 16 or value & (value - 1):
                 raise InputError(f"a plan's {name} must be a power of two >= 16, got {value}")
+        if self.extra and (self.extra < 16 or self.extra & (self.extra - 1)):
+            raise InputError(f"a plan's extra must be 0 or a power of two >= 16, got {self.extra}")

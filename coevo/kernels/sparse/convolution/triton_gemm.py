@@ -68,11 +68,26 @@ def _epilogue(total, rows, columns, stored, scale, shift, residual, residual_str
 
 
 @triton.jit
+def _advance(chunk, remaining, num_chunks):
+    """(chunk, remaining) of the next step: the next chunk of channels, or the first one of the next offset."""
+    is_last = chunk + 1 == num_chunks
+    return tl.where(is_last, 0, chunk + 1), tl.where(is_last, remaining & (remaining - 1), remaining)
+
+
+@triton.jit
+def _rows_at(neighbours, capacity_out, places, in_use, first, remaining):
+    """The input rows at the lowest offset that remains; -1 where none does."""
+    offset = first + _lowest_bit(remaining | (1 << 30))
+    place = neighbours + offset.to(tl.int64) * capacity_out + places
+    return tl.load(place, mask=in_use & (remaining > 0), other=-1)
+
+
+@triton.jit
 def _weight_tile(
     weight,
     channels,
     offset,
-    chunk,
+    begin,
     column_tile,
     columns,
     column_used,
@@ -85,17 +100,18 @@ def _weight_tile(
     even_depth: tl.constexpr,
     described: tl.constexpr,
 ):
-    """The weights [depth, tile_columns] of one offset, for one chunk of input channels and one tile of output channels.
+    """The weights [depth, tile_columns] of one offset, of the input channels from `begin` on and of one tile of output
+    channels.
 
     `described`: "" where `weight` is a pointer; where it is a tensor descriptor of [K * rows, columns], "rows" if its
     columns are the tile's, "columns" if its rows are; `offset_stride` is then the number of rows of an offset.
     """
     if described == "rows":
-        tile = weight.load([(offset * offset_stride).to(tl.int32) + chunk * depth, column_tile * tile_columns])
+        tile = weight.load([(offset * offset_stride).to(tl.int32) + begin, column_tile * tile_columns])
     elif described == "columns":
-        tile = weight.load([(offset * offset_stride).to(tl.int32) + column_tile * tile_columns, chunk * depth]).T
+        tile = weight.load([(offset * offset_stride).to(tl.int32) + column_tile * tile_columns, begin]).T
     else:
-        inner = chunk * depth + tl.arange(0, depth)
+        inner = begin + tl.arange(0, depth)
         wanted = column_used[None, :]
         if not even_depth:
             wanted = wanted & (inner < num_inputs)[:, None]
@@ -107,6 +123,32 @@ def _weight_tile(
 
 
 @triton.jit
+def _feature_tile(
+    features,
+    feature_stride,
+    second,
+    second_stride,
+    row,
+    begin,
+    num_inputs,
+    num_first,
+    depth: tl.constexpr,
+    even_depth: tl.constexpr,
+):
+    """The features [rows, depth] of some input rows, zeros for row -1, from channel `begin` on; those from `num_first`
+    on are `second`'s."""
+    inner = begin + tl.arange(0, depth)
+    present = (row >= 0)[:, None]
+    if not even_depth:
+        present = present & (inner < num_inputs)[None, :]
+    place = features + row.to(tl.int64)[:, None] * feature_stride + inner[None, :]
+    if second is not None:
+        other = second + row.to(tl.int64)[:, None] * second_stride + (inner - num_first)[None, :]
+        place = tl.where((inner < num_first)[None, :], place, other)
+    return tl.load(place, mask=present, other=0.0)
+
+
+@triton.jit
 def _product(
     total,
     features,
@@ -114,6 +156,7 @@ def _product(
     second,
     second_stride,
     weight,
+    weight_extra,
     channels,
     offset_stride,
     input_stride,
@@ -132,6 +175,7 @@ def _product(
     volume: tl.constexpr,
     tile_columns: tl.constexpr,
     depth: tl.constexpr,
+    extra: tl.constexpr,
     even_depth: tl.constexpr,
     described: tl.constexpr,
     mirrored: tl.constexpr,
@@ -139,29 +183,26 @@ def _product(
     stages: tl.constexpr,
 ):
     """total + the sum over the set bits b of `mask` of features[neighbours[first + b]] @ weight[first + b]; with
-    `mirrored` it is weight[K - 1 - first - b]."""
-    num_chunks = tl.cdiv(num_inputs, depth)
-    chunk = 0
-    remaining = mask
-    # The rows of a step are read in the step before it, into registers: as a load of the same step they would join the
+    `mirrored` it is weight[K - 1 - first - b]. A step takes depth + extra input channels of one offset."""
+    num_chunks = tl.cdiv(num_inputs, depth + extra)
+    # The rows of a step are read two steps before it, into registers: as a load of the same step they would join the
     # queue of asynchronous copies behind the features and weights, and waiting for them would drain it.
-    offset = first + _lowest_bit(mask | (1 << 30))
-    row = tl.load(neighbours + offset.to(tl.int64) * capacity_out + places, mask=in_use & (mask > 0), other=-1)
+    chunk, remaining = 0, mask
+    offset = first + _lowest_bit(remaining | (1 << 30))
+    row = _rows_at(neighbours, capacity_out, places, in_use, first, remaining)
+    chunk_ahead, remaining_ahead = _advance(chunk, remaining, num_chunks)
+    row_ahead = _rows_at(neighbours, capacity_out, places, in_use, first, remaining_ahead)
     for _ in tl.range(0, _set_bits(mask) * num_chunks, num_stages=stages):
-        inner = chunk * depth + tl.arange(0, depth)
-        present = (row >= 0)[:, None]
-        if not even_depth:
-            present = present & (inner < num_inputs)[None, :]
-        place = features + row.to(tl.int64)[:, None] * feature_stride + inner[None, :]
-        if second is not None:
-            other = second + row.to(tl.int64)[:, None] * second_stride + (inner - num_first)[None, :]
-            place = tl.where((inner < num_first)[None, :], place, other)
-        a = tl.load(place, mask=present, other=0.0)
+        begin = chunk * (depth + extra)
+        weight_offset = volume - 1 - offset if mirrored else offset
+        a = _feature_tile(
+            features, feature_stride, second, second_stride, row, begin, num_inputs, num_first, depth, even_depth
+        )
         b = _weight_tile(
             weight,
             channels,
-            volume - 1 - offset if mirrored else offset,
-            chunk,
+            weight_offset,
+            begin,
             column_tile,
             columns,
             column_used,
@@ -175,12 +216,34 @@ def _product(
             described,
         )
         total = tl.dot(a, b, total, input_precision=precision)
-        chunk += 1
-        is_last = chunk == num_chunks
-        remaining = tl.where(is_last, remaining & (remaining - 1), remaining)
-        chunk = tl.where(is_last, 0, chunk)
+        if extra:
+            more_a = _feature_tile(
+                features, feature_stride, second, second_stride, row, begin + depth, num_inputs, num_first, extra, True
+            )
+            more_b = _weight_tile(
+                weight_extra,
+                channels,
+                weight_offset,
+                begin + depth,
+                column_tile,
+                columns,
+                column_used,
+                offset_stride,
+                input_stride,
+                output_stride,
+                num_inputs,
+                tile_columns,
+                extra,
+                True,
+                described,
+            )
+            total = tl.dot(more_a, more_b, total, input_precision=precision)
+        # Triton pipelines no loop that hands a value of one step on to the next as it is: hence the maxima.
+        chunk, remaining = tl.maximum(chunk_ahead, 0), tl.maximum(remaining_ahead, 0)
         offset = first + _lowest_bit(remaining | (1 << 30))
-        row = tl.load(neighbours + offset.to(tl.int64) * capacity_out + places, mask=in_use & (remaining > 0), other=-1)
+        row = tl.maximum(row_ahead, -1)
+        chunk_ahead, remaining_ahead = _advance(chunk, remaining, num_chunks)
+        row_ahead = _rows_at(neighbours, capacity_out, places, in_use, first, remaining_ahead)
     return total
 
 
@@ -220,10 +283,42 @@ def _pointwise(
 
 
 @triton.jit
+def _store(
+    total,
+    rows,
+    in_use,
+    columns,
+    split,
+    capacity_out,
+    num_outputs,
+    scale,
+    shift,
+    residual,
+    residual_stride,
+    output,
+    row_stride,
+    even_columns: tl.constexpr,
+    relu: tl.constexpr,
+    partial: tl.constexpr,
+):
+    """The epilogue of some columns, and their place in the output."""
+    column_used = columns >= 0 if even_columns else columns < num_outputs
+    if partial == "each":
+        target = output + (split.to(tl.int64) * capacity_out + rows)[:, None] * num_outputs + columns[None, :]
+    elif partial == "all":
+        target = output + rows.to(tl.int64)[:, None] * num_outputs + columns[None, :]
+    else:
+        total = _epilogue(total, rows, columns, (in_use, column_used), scale, shift, residual, residual_stride, relu)
+        target = output + rows.to(tl.int64)[:, None] * row_stride + columns[None, :]
+    tl.store(target, total.to(output.dtype.element_ty), mask=in_use[:, None] & column_used[None, :])
+
+
+@triton.jit
 def implicit_gemm(
     features,
     second,
     weight,
+    weight_extra,
     channels,
     neighbours,
     order,
@@ -252,11 +347,13 @@ def implicit_gemm(
     num_outputs,
     capacity_out,
     first_split,
+    num_splits,
     volume: tl.constexpr,
     width: tl.constexpr,
     tile_rows: tl.constexpr,
     tile_columns: tl.constexpr,
     depth: tl.constexpr,
+    extra: tl.constexpr,
     even_depth: tl.constexpr,
     even_columns: tl.constexpr,
     described: tl.constexpr,
@@ -276,20 +373,21 @@ def implicit_gemm(
     [capacity_out, num_outputs] is a sum of other ranges that is added.
     """
     num_columns = tl.cdiv(num_outputs, tile_columns)
-    num_rows = tl.cdiv(capacity_out, tile_rows)
     program = tl.program_id(0)
     column_tile = program % num_columns
-    row_tile = (program // num_columns) % num_rows
-    split = first_split + program // (num_columns * num_rows)
+    row_tile = program // (num_columns * num_splits)  # the first rows have the fullest masks: their tiles start first
+    split = first_split + (program // num_columns) % num_splits
     count = tl.load(count_out)
-    if row_tile * tile_rows >= count:
-        return
     places = row_tile * tile_rows + tl.arange(0, tile_rows)
-    in_use = places < count
     if order is None:
         rows = places
-    else:
-        rows = tl.load(order + split.to(tl.int64) * capacity_out + places, mask=in_use, other=0)
+    else:  # rows that are not in use have places and empty masks too, so that these loads need not wait for the count
+        place = split.to(tl.int64) * capacity_out + places
+        rows = tl.load(order + place, mask=places < capacity_out, other=0)
+        held = tl.load(masks + place, mask=places < capacity_out, other=0)
+    if row_tile * tile_rows >= count:
+        return
+    in_use = places < count
     columns = column_tile * tile_columns + tl.arange(0, tile_columns)
     column_used = columns < num_outputs
     if even_columns:
@@ -301,7 +399,6 @@ def implicit_gemm(
             mask = _mask_of_rows(neighbours, rows, in_use, capacity_out, first, min(31, volume - 31 * part))
         else:
             first = split * width
-            held = tl.load(masks + split.to(tl.int64) * capacity_out + places, mask=in_use, other=0)
             mask = tl.reduce(held, 0, _either)
         total = _product(
             total,
@@ -310,6 +407,7 @@ def implicit_gemm(
             second,
             second_stride,
             weight,
+            weight_extra,
             channels,
             offset_stride,
             input_stride,
@@ -328,6 +426,7 @@ def implicit_gemm(
             volume,
             tile_columns,
             depth,
+            extra,
             even_depth,
             described,
             mirrored,
@@ -354,14 +453,66 @@ def implicit_gemm(
             precision,
             stages,
         )
-    if partial == "each":
-        target = output + (split.to(tl.int64) * capacity_out + rows)[:, None] * num_outputs + columns[None, :]
-    elif partial == "all":
-        target = output + rows.to(tl.int64)[:, None] * num_outputs + columns[None, :]
+    # Two halves of the columns, one after the other, need fewer registers, so that more programs fit a multiprocessor.
+    if tile_columns >= 128:
+        half: tl.constexpr = tile_columns // 2
+        left, right = tl.split(tl.permute(tl.reshape(total, (tile_rows, 2, half)), (0, 2, 1)))
+        begin = column_tile * tile_columns + tl.arange(0, half)
+        _store(
+            left,
+            rows,
+            in_use,
+            begin,
+            split,
+            capacity_out,
+            num_outputs,
+            scale,
+            shift,
+            residual,
+            residual_stride,
+            output,
+            row_stride,
+            even_columns,
+            relu,
+            partial,
+        )
+        _store(
+            right,
+            rows,
+            in_use,
+            begin + half,
+            split,
+            capacity_out,
+            num_outputs,
+            scale,
+            shift,
+            residual,
+            residual_stride,
+            output,
+            row_stride,
+            even_columns,
+            relu,
+            partial,
+        )
     else:
-        total = _epilogue(total, rows, columns, (in_use, column_used), scale, shift, residual, residual_stride, relu)
-        target = output + rows.to(tl.int64)[:, None] * row_stride + columns[None, :]
-    tl.store(target, total.to(output.dtype.element_ty), mask=in_use[:, None] & column_used[None, :])
+        _store(
+            total,
+            rows,
+            in_use,
+            columns,
+            split,
+            capacity_out,
+            num_outputs,
+            scale,
+            shift,
+            residual,
+            residual_stride,
+            output,
+            row_stride,
+            even_columns,
+            relu,
+            partial,
+        )
 
 
 @triton.jit

@@ -60,15 +60,16 @@ def record(unet: Any, made: Any, features: torch.Tensor) -> list[dict[str, Any]]
 
     def noted(self: Any, x: Any, kernel_map: Any, **given: Any) -> Any:
         out = original(self, x, kernel_map, **given)
-        calls.append({
-            "name": names[id(self)], "conv": self, "x": x, "map": kernel_map, "given": {**given, "out": out}
-        })  # fmt: skip
+        if id(self) in names:  # the classifier is no sparse convolution
+            kept = {**given, "out": out}
+            calls.append({"name": names[id(self)], "conv": self, "x": x, "map": kernel_map, "given": kept})
         return out
 
     FoldedConv.__call__ = noted  # type: ignore[method-assign,assignment]
     try:
         with torch.no_grad():
-            unet(features, made)
+            count = torch.tensor([len(features)], dtype=torch.int32, device=features.device)
+            unet(features, made, count)
     finally:
         FoldedConv.__call__ = original  # type: ignore[method-assign]
     return calls
@@ -146,12 +147,19 @@ def measure(coords: torch.Tensor, width: float = 1.0, splits: tuple[int, ...] | 
             floor = roofline_us(call, pairs)
             alone = graph_us(lambda c=call: c["conv"](c["x"], c["map"], **c["given"]), repeats=7)  # type: ignore[misc]
             flop = 2 * pairs * conv.weight.shape[1] * conv.weight.shape[2]
-            layers.append({
-                "layer": call["name"], "channels": list(conv.weight.shape), "rows": int(kernel_map.count_out),
-                "pairs": pairs, "us": alone, "roofline_us": floor, "share_of_roofline": floor / alone,
-                "useful_tflop_s": flop / alone / 1e6, "executed_over_useful": executed_over_useful(call, plan.rows, pairs),
+            row = {
+                "layer": call["name"],
+                "channels": list(conv.weight.shape),
+                "rows": int(kernel_map.count_out),
+                "pairs": pairs,
+                "us": alone,
+                "roofline_us": floor,
+                "share_of_roofline": floor / alone,
+                "useful_tflop_s": flop / alone / 1e6,
+                "executed_over_useful": executed_over_useful(call, plan.rows, pairs),
                 "plan": {k: v for k, v in asdict(plan).items() if v not in (None, 0, False)},
-            })  # fmt: skip
+            }
+            layers.append(row)
     result["layers"] = layers
     result["sum_alone_us"] = sum(each["us"] for each in layers)
     result["roofline_us"] = sum(each["roofline_us"] for each in layers)

@@ -21,6 +21,8 @@ from coevo.kernels.sparse.points.lookup import find_corners
 from coevo.kernels.sparse.points.scatter_mean import Membership, scatter_mean
 
 LEVELS = STAGES + 1
+ALIGNED_CHANNELS = 16
+"""The input gets zeros up to a multiple of this many channels, so that its rows are copied 16 bytes at a time."""
 ONE = (1, 1, 1)
 HEAD = Plan(dataflow="unsorted", rows=128, columns=32, depth=32, warps=4, stages=3)
 """How the classifier's product is carried out on a device."""
@@ -49,6 +51,8 @@ class StaticUNet:
         self.in_channels = net.in_channels
         first, norm, _, last, last_norm, _ = layers_of(net.stem)
         self.stem = [fold(first, norm, dtype, relu=True), fold(last, last_norm, dtype, relu=True)]
+        self.padding = -self.in_channels % ALIGNED_CHANNELS
+        self.stem[0].weight = nn.functional.pad(self.stem[0].weight, (0, 0, 0, self.padding))
         self.down: list[FoldedConv] = []
         self.up: list[FoldedConv] = []
         self.blocks_down: list[list[_Residual]] = []
@@ -103,7 +107,7 @@ class StaticUNet:
             count: int32 [1] on the device, rows in use.
             coords: float [N, 4], of the points, for a network of raw points; `made` merged them.
         """
-        features = features.to(self.dtype)
+        features = nn.functional.pad(features.to(self.dtype), (0, self.padding))
         if coords is not None:
             found: Tensor = self.classifier(self._penultimate(features, made, coords))
             return found

@@ -13,10 +13,11 @@ torch = pytest.importorskip("torch")
 
 from coevo.errors import InputError  # noqa: E402
 from coevo.kernels.sparse.convolution.plan import Plan  # noqa: E402
-from coevo.kernels.sparse.hierarchy import build_levels  # noqa: E402
+from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels  # noqa: E402
 from coevo.kernels.sparse.inference.static_unet import StaticUNet  # noqa: E402
 from coevo.kernels.sparse.modules import MinkUNet  # noqa: E402
 from coevo.kernels.sparse.tuning import candidates, store, tuned  # noqa: E402
+from coevo.kernels.sparse.tuning import tune as tune_module  # noqa: E402
 from coevo.kernels.sparse.tuning.tune import choose, groups_of, signature_of, tune  # noqa: E402
 
 DEVICE = {"device": "a GPU", "torch": "2.11"}
@@ -119,6 +120,55 @@ def test_off_a_device_nothing_is_tuned_and_nothing_found() -> None:
     with pytest.raises(InputError, match="CUDA device"):
         tune(net, [(torch.zeros(1, 4), torch.zeros((1, 4), dtype=torch.int32))], 100)
     assert tuned.stored(net, (100,) * 5, torch.float16) is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="on a device the times are real: `gpu_sparse.py` tunes there")
+def test_the_tuner_runs_every_layer_by_every_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under Triton's interpreter, with times that are made up: few rows and many splits are fast."""
+    pytest.importorskip("triton")
+    ran: list[Any] = []
+
+    def made_up(work: Any, *_: int) -> float:
+        found = work()
+        if isinstance(found, Hierarchy):
+            return 1.0
+        ran.append(found)
+        plan = work.plan
+        return plan.rows / plan.splits
+
+    def call_with_plan(group: Any, signature: Any, layer: Any, plan: Plan, features: Any) -> Any:
+        call = original(group, signature, layer, plan, features)
+
+        class Call:
+            def __init__(self) -> None:
+                self.plan = plan
+
+            def __call__(self) -> Any:
+                return call()
+
+        return Call()
+
+    original = tune_module._call
+    monkeypatch.setattr(tune_module, "_call", call_with_plan)
+    monkeypatch.setattr(tune_module, "graph_us", made_up)
+    monkeypatch.setattr(tune_module, "_check_device", lambda device: None)
+    monkeypatch.setattr(tune_module, "_compiled", lambda calls, deadline: [True] * len(calls))
+    monkeypatch.setattr(tune_module, "_network_ms", lambda *given: 1.0 if given[-1] else 2.0)
+    monkeypatch.setattr(candidates, "TILES", ((16, 32, 16, 4, 2), (32, 32, 16, 4, 2)))
+    monkeypatch.setattr(candidates, "_WIDE", 16)
+    tried = {"level 3", "level 4", "down 3", "up 3"}
+    monkeypatch.setattr(
+        tune_module, "groups_of", lambda *given: [each for each in groups_of(*given) if each.name in tried]
+    )
+    net = MinkUNet(3, channels=(4, 4, 4, 4, 16, 8, 4, 4, 4)).eval()
+    coords = torch.tensor([[0, x, x // 2, 0] for x in range(9)], dtype=torch.int32)
+    found = tune_module.tune(net, [(torch.randn(9, 4), coords)], 12, torch.float32, persist=False)
+    assert found.complete and (found.default_ms, found.tuned_ms) == (2.0, 1.0)
+    assert {plan.rows for plan in found.plans.values()} == {16}
+    assert found.splits[4] == 3 and found.plans["stage4.1.net.3"].splits == 3
+    assert found.plans["up1.1.0.net.0"].splits == found.splits[3]
+    assert {"stage4.0", "up1.0"} < set(found.plans) and found.plans["stage4.0"].splits == 1
+    assert "stem.0" not in found.plans and all(bool(torch.isfinite(each[:1]).all()) for each in ran)
 
 
 def test_plans_tell_networks_apart() -> None:

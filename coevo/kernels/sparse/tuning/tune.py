@@ -83,9 +83,7 @@ def tune(
         InputError: no CUDA device, no scan, or a scan that exceeds the capacity.
     """
     deadline = time.monotonic() + seconds
-    device = next(net.parameters()).device
-    if device.type != "cuda":
-        raise InputError(f"plans are measured on a CUDA device, and the network is on {device}; move it there")
+    _check_device(next(net.parameters()).device)
     room = compile_for_inference(net, capacity, dtype, splits=DEFAULT_SPLITS, plans={}, graph=False).capacity
     if not scans or max(len(coords) for _, coords in scans) > room[0]:
         raise InputError(f"tune needs at least one scan, and none with more than {room[0]} voxels, the capacity")
@@ -114,6 +112,11 @@ def tune(
     if persist:
         keep(tuning, net, room, dtype, at)
     return tuning
+
+
+def _check_device(device: torch.device) -> None:
+    if device.type != "cuda":
+        raise InputError(f"plans are measured on a CUDA device, and the network is on {device}; move it there")
 
 
 def groups_of(unet: StaticUNet, made: Hierarchy) -> list[Group]:

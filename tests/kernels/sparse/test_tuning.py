@@ -78,7 +78,10 @@ def test_candidates_fit_their_layer(inputs: int, outputs: int) -> None:
         plans = candidates.plans_of(inputs, outputs, splits)
         assert 1 <= len(plans) <= len(candidates.TILES) and len(set(plans)) == len(plans)
         assert all(plan.splits == splits and plan.dataflow == "sorted" for plan in plans)
-        assert all(plan.columns < 2 * max(32, outputs) and plan.depth < 2 * max(32, inputs) for plan in plans)
+        assert all(plan.columns < 2 * max(32, outputs) and plan.depth < 2 * max(16, inputs) for plan in plans)
+        assert all(
+            plan.columns * 8 > outputs and inputs % (plan.depth + plan.extra) == 0 for plan in plans if plan.extra
+        )
     assert candidates.splits_of(8, 256) == (1,) and candidates.splits_of(27, 32) == (1,)
     assert candidates.splits_of(27, 256) == (1, 2, 3)
 
@@ -154,7 +157,7 @@ def test_the_tuner_runs_every_layer_by_every_candidate(monkeypatch: pytest.Monke
     monkeypatch.setattr(tune_module, "_check_device", lambda device: None)
     monkeypatch.setattr(tune_module, "_compiled", lambda calls, deadline: [True] * len(calls))
     monkeypatch.setattr(tune_module, "_network_ms", lambda *given: 1.0 if given[-1] else 2.0)
-    monkeypatch.setattr(candidates, "TILES", ((16, 32, 16, 4, 2), (32, 32, 16, 4, 2)))
+    monkeypatch.setattr(candidates, "TILES", ((16, 32, 16, 0, 4, 2, None), (32, 32, 16, 0, 4, 2, None)))
     monkeypatch.setattr(candidates, "_WIDE", 16)
     tried = {"level 3", "level 4", "down 3", "up 3"}
     monkeypatch.setattr(

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from coevo.kernels.sparse.convolution.plan import Plan
 
-# (rows, columns, depth, warps, stages) of the implicit GEMM. Fewer rows win where rows are few or masks ragged, more
-# columns where outputs are many: a tile of features is then read once for all of them.
-TILES = (
-    (64, 32, 32, 4, 4),
-    (128, 32, 32, 4, 4),
-    (64, 64, 32, 4, 4),
-    (64, 64, 64, 4, 4),
-    (128, 64, 32, 4, 4),
-    (64, 128, 32, 4, 4),
-    (64, 128, 64, 4, 3),
-    (128, 128, 32, 8, 4),
-    (128, 128, 64, 8, 3),
-    (64, 256, 64, 8, 3),
-    (128, 256, 64, 8, 3),
+# (rows, columns, depth, extra, warps, stages, registers) of the implicit GEMM. Of the 54 tiles that were measured over
+# the layers of MinkUNet on an H200, the first six are within 3 % of the best on average, and all within 0.1 %.
+TILES: tuple[tuple[int, int, int, int, int, int, int | None], ...] = (
+    (64, 128, 32, 0, 4, 4, None),
+    (64, 32, 16, 0, 4, 4, None),
+    (64, 64, 32, 0, 4, 4, None),
+    (64, 128, 64, 0, 4, 3, None),
+    (64, 32, 32, 0, 4, 3, None),
+    (128, 256, 64, 0, 8, 3, None),
+    (64, 64, 64, 0, 4, 3, None),
+    (128, 128, 64, 0, 4, 3, None),
+    (64, 128, 64, 0, 4, 3, 128),
+    (64, 256, 32, 0, 4, 4, None),
+    (128, 128, 64, 0, 4, 2, 168),
+    (64, 64, 64, 0, 4, 4, None),
+    (64, 128, 32, 0, 4, 3, None),
+    (64, 128, 64, 32, 4, 2, None),
 )
 MOST_SPLITS = 3
 _WIDE = 64
@@ -29,13 +32,15 @@ def splits_of(volume: int, widest: int) -> tuple[int, ...]:
     return tuple(range(1, MOST_SPLITS + 1)) if volume >= 27 and widest >= _WIDE else (1,)
 
 
-def plans_of(inputs: int, outputs: int, splits: int) -> list[Plan]:
-    """Plans of the sorted implicit GEMM for a layer's channels, the smaller tiles first."""
+def plans_of(inputs: int, outputs: int, splits: int, volume: int = 27) -> list[Plan]:
+    """Plans of the sorted implicit GEMM for a layer's channels and offsets, those that are best most often first."""
     found: list[Plan] = []
-    for rows, columns, depth, warps, stages in TILES:
-        if columns > max(32, _power(outputs)) or 4 * columns < min(128, _power(outputs)):
+    for rows, columns, depth, extra, warps, stages, registers in TILES:
+        if columns > max(32, _power(outputs)) or 4 * columns < _power(outputs):
             continue
-        if depth > max(32, _power(inputs)):
+        if depth > max(16, _power(inputs)) or 4 * depth < min(128, _power(inputs)):
+            continue
+        if extra and inputs % (depth + extra):
             continue
         found.append(
             Plan(
@@ -43,10 +48,13 @@ def plans_of(inputs: int, outputs: int, splits: int) -> list[Plan]:
                 rows=rows,
                 columns=columns,
                 depth=depth,
+                extra=extra,
                 warps=warps,
                 stages=stages,
+                registers=registers,
                 half_partials=splits > 1,
                 described=columns > 32,
+                permuted=volume >= 27,
             )
         )
     return found

@@ -212,7 +212,7 @@ def _measured(
             if splits > 1:
                 group.kernel_map.sorted(splits)
             for signature, layer in group.signatures().items():
-                for rank, plan in enumerate(plans_of(signature[0], signature[1], splits)):
+                for rank, plan in enumerate(plans_of(signature[0], signature[1], splits, group.kernel_map.volume)):
                     tasks.append((rank, (group.name, signature, plan), _call(group, signature, layer, plan, features)))
     tasks.sort(key=lambda task: task[0])  # every layer's first candidates before anybody's last
     compiled = _compiled([task[2] for task in tasks], deadline - (1.0 - _COMPILING) * seconds)

@@ -186,7 +186,7 @@ class _Points:
             index = self.places
             if level:
                 above = self.made.ancestors[level - 1]
-                index = torch.where(index >= 0, above.index_select(0, index.clamp(min=0)), -1)
+                index = torch.where(index >= 0, above.index_select(0, index.clamp(0, max(len(above) - 1, 0))), -1)
             self._members[level] = Membership(index, self.made.levels[level].capacity, is_sorted=not self.is_raw)
         return scatter_mean(features, self._members[level])
 

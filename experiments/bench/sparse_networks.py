@@ -196,27 +196,33 @@ def bytes_alike(scans: list[Scan]) -> dict[str, Any]:
             "alike": one[0] == other[0], "digest": one[0], "first_loss": one[1], "last_loss": one[2],
             "seconds": round(time.perf_counter() - began, 1),
         }  # fmt: skip
+        print(kind, found[kind], flush=True)
     return found
 
 
 def profiled(scans: list[Scan]) -> dict[str, Any]:
-    """Kernels of one call: inference, and a training step."""
-    found = {}
+    """Kernels of one call of inference, and what a call takes."""
+    found: dict[str, Any] = {}
     for kind in (MinkUNet, SPVCNN):
-        net = calibrated(kind, 1.0, scans[0])
-        static = compile_for_inference(net, CAPACITY)
-        static(scans[0].half, scans[0].coords)
-        found[f"{kind.__name__} inference"] = kernels(partial(static, scans[0].half, scans[0].coords, check=False))
-    net = calibrated(MinkUNet, 1.0, scans[0]).train()
-    step, optimizer = make_step(net, torch.bfloat16, len(scans[0]), True)
-    work = one_step(step, optimizer, scans[0])
-    work()
-    found["training"] = kernels(work)
+        static = compile_for_inference(calibrated(kind, 1.0, scans[0]), CAPACITY)
+        works = [partial(static, scan.half, scan.coords) for scan in scans]
+        wall_ms(works, 5)
+        found[f"{kind.__name__} inference"] = kernels(partial(works[0], check=False))
+        found[f"{kind.__name__} inference, wall"] = spread(wall_ms(works, 60))
     return found
+
+
+def profiled_training(scans: list[Scan]) -> dict[str, Any]:
+    """Kernels of one training step, and what a step takes."""
+    step, optimizer = make_step(calibrated(MinkUNet, 1.0, scans[0]).train(), torch.float16, len(scans[0]), True)
+    work = one_step(step, optimizer, scans[0])
+    wall_ms([work], 3)
+    return {"training": kernels(work), "training, wall": spread(wall_ms([work], 20))}
 
 
 PARTS: dict[str, Callable[[list[Scan]], dict[str, Any]]] = {
     "errors": errors, "times": times, "training": training, "bytes": bytes_alike, "profile": profiled,
+    "profile-training": profiled_training,
 }  # fmt: skip
 
 
@@ -245,7 +251,7 @@ def main() -> None:
             document[part] = {"failed": f"{type(error).__name__}: {error}"}
         print(f"== {part} ({time.perf_counter() - began:.1f} s)")
         for name, each in document[part].items():
-            if part == "profile" and isinstance(each, list):
+            if isinstance(each, list):
                 print(
                     f"{name}: {sum(row['us'] for row in each):.0f} us, {sum(row['launches'] for row in each)} launches"
                 )

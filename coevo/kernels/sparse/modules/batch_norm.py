@@ -15,10 +15,12 @@ from coevo.errors import InputError
 from coevo.kernels.sparse.points.backend import resolve_backend
 from coevo.kernels.sparse.tensors import SparseTensor
 
-_CHUNKS = 256
-"""Partial sums a channel, at most: two to each multiprocessor of an H200."""
+_CHUNKS = 512
+"""Partial sums a channel, at most: four to each multiprocessor of an H200, and one tile of the pass that adds them."""
 _MAX_BLOCK_CHANNELS = 64
-_TILE = 4096
+_TILE = 2048
+"""Elements a step; twice as many leave room for half as many programs on a multiprocessor."""
+_SETTLING_WARPS = 8
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -102,7 +104,8 @@ def _reference(
 
 def _launch_shape(rows: int, channels: int) -> tuple[int, int, int, int, int]:
     """(channels of a block, blocks of a row, rows of a block, chunks, rows of a chunk)."""
-    block = min(max(16, 1 << (channels - 1).bit_length()), _MAX_BLOCK_CHANNELS)
+    whole = channels & -channels  # the largest power of two that divides them leaves no lane idle
+    block = min(whole if whole >= 16 else max(16, 1 << (channels - 1).bit_length()), _MAX_BLOCK_CHANNELS)
     block_rows = _TILE // block
     chunks = max(1, min(_CHUNKS, -(-rows // block_rows)))
     return block, -(-channels // block), block_rows, chunks, -(-rows // chunks)
@@ -132,7 +135,7 @@ class _Normalize(torch.autograd.Function):
                 )
             kernels.settle_moments_kernel[(-(-channels // 16),)](
                 partial, count, moments, mean, variance, momentum, epsilon, channels, chunk_rows, chunks,
-                TRACKS=tracks, BLOCK_G=1 << (chunks - 1).bit_length(), BLOCK_C=16,
+                TRACKS=tracks, BLOCK_G=1 << (chunks - 1).bit_length(), BLOCK_C=16, num_warps=_SETTLING_WARPS,
             )  # fmt: skip
         else:
             moments = torch.stack([tracked[0].float(), torch.rsqrt(tracked[1].float() + epsilon)])
@@ -152,7 +155,7 @@ class _Normalize(torch.autograd.Function):
         from coevo.kernels.sparse.modules import triton_batch_norm as kernels
 
         features, weight, count, moments, out = ctx.saved_tensors
-        gradient = gradient.contiguous()
+        gradient = gradient if gradient.stride(1) == 1 else gradient.contiguous()  # a slice of channels will do
         rows, channels = features.shape
         block, across, block_rows, chunks, chunk_rows = _launch_shape(rows, channels)
         partial = torch.empty((2, chunks, channels), dtype=torch.float32, device=features.device)
@@ -161,15 +164,16 @@ class _Normalize(torch.autograd.Function):
         residual = None if ctx.residual is None else torch.empty_like(features, dtype=ctx.residual)
         if rows:
             kernels.gradient_sums_kernel[(chunks, across)](
-                gradient, features, out, count, moments, partial, channels, chunk_rows, chunks,
+                gradient, features, out, count, moments, partial, gradient.stride(0), channels, chunk_rows, chunks,
                 RELU=ctx.relu, BLOCK_R=block_rows, BLOCK_C=block,
             )  # fmt: skip
             kernels.settle_sums_kernel[(-(-channels // 16),)](
-                partial, sums, channels, chunks, BLOCK_G=1 << (chunks - 1).bit_length(), BLOCK_C=16
-            )
+                partial, sums, channels, chunks, BLOCK_G=1 << (chunks - 1).bit_length(), BLOCK_C=16,
+                num_warps=_SETTLING_WARPS,
+            )  # fmt: skip
             kernels.gradient_kernel[(-(-rows // block_rows), across)](
                 gradient, features, out, count, moments, sums, weight, found,
-                found if residual is None else residual, rows, channels, BATCH=ctx.batch, RELU=ctx.relu,
+                found if residual is None else residual, gradient.stride(0), rows, channels, BATCH=ctx.batch, RELU=ctx.relu,
                 HAS_RESIDUAL=residual is not None, BLOCK_R=block_rows, BLOCK_C=block,
             )  # fmt: skip
         along, plain = sums[1].to(weight.dtype), sums[0].to(weight.dtype)

@@ -22,30 +22,35 @@ def moments_kernel(
     values, count, partial, channels, chunk_rows, chunks,
     BLOCK_R: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """partial float32 [2, chunks, C]: mean and sum of squared deviations of each chunk of rows (Chan et al., 1983)."""
+    """partial float32 [2, chunks, C]: mean and sum of squared deviations of each chunk of rows.
+
+    Both are summed about the mean of the chunk's first rows, so that neither is a small difference of large sums; tiles
+    add up lane by lane and are reduced once.
+    """
     limit = tl.load(count)
     chunk = tl.program_id(0)
     channel = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
-    seen = tl.zeros((BLOCK_C,), tl.float32)
-    mean = tl.zeros((BLOCK_C,), tl.float32)
-    squares = tl.zeros((BLOCK_C,), tl.float32)
+    inside = channel < channels
     begin = chunk * chunk_rows
     end = tl.minimum(begin + chunk_rows, limit)
-    for base in range(begin, end, BLOCK_R):
+    at = begin + tl.arange(0, BLOCK_R)
+    tile = (at < end)[:, None] & inside[None, :]
+    found = tl.load(values + at.to(tl.int64)[:, None] * channels + channel[None, :], tile, 0.0).to(tl.float32)
+    about = tl.sum(found, axis=0) / tl.minimum(tl.maximum(end - begin, 1), BLOCK_R).to(tl.float32)
+    away = tl.where(tile, found - about[None, :], 0.0)
+    plain, squares = away, away * away
+    for base in range(begin + BLOCK_R, end, BLOCK_R):
         at = base + tl.arange(0, BLOCK_R)
-        tile = (at < end)[:, None] & (channel < channels)[None, :]
+        tile = (at < end)[:, None] & inside[None, :]
         found = tl.load(values + at.to(tl.int64)[:, None] * channels + channel[None, :], tile, 0.0).to(tl.float32)
-        here = tl.minimum(end - base, BLOCK_R).to(tl.float32)
-        tile_mean = tl.sum(found, axis=0) / here
-        away = tl.where(tile, found - tile_mean[None, :], 0.0)
-        step = tile_mean - mean
-        both = seen + here
-        squares += tl.sum(away * away, axis=0) + step * step * (seen * here / both)
-        mean += step * (here / both)
-        seen = both
-    inside = channel < channels
-    tl.store(partial + chunk * channels + channel, mean, inside)
-    tl.store(partial + (chunks + chunk) * channels + channel, squares, inside)
+        away = tl.where(tile, found - about[None, :], 0.0)
+        plain += away
+        squares += away * away
+    seen = tl.maximum(end - begin, 1).to(tl.float32)
+    shift = tl.sum(plain, axis=0) / seen
+    tl.store(partial + chunk * channels + channel, about + shift, inside)
+    spread = tl.maximum(tl.sum(squares, axis=0) - seen * shift * shift, 0.0)
+    tl.store(partial + (chunks + chunk) * channels + channel, spread, inside)
 
 
 @triton.jit
@@ -53,7 +58,8 @@ def settle_moments_kernel(
     partial, count, moments, running_mean, running_variance, momentum, epsilon, channels, chunk_rows, chunks,
     TRACKS: tl.constexpr, BLOCK_G: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """moments float32 [2, C]: mean and 1 / standard deviation; the running statistics move towards them."""
+    """moments float32 [2, C]: mean and 1 / standard deviation (Chan et al., 1983); the running statistics move towards
+    them."""
     limit = tl.load(count)
     channel = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)
     inside = channel < channels
@@ -103,7 +109,7 @@ def normalize_kernel(
 
 @triton.jit
 def gradient_sums_kernel(
-    gradient, values, out, count, moments, partial, channels, chunk_rows, chunks,
+    gradient, values, out, count, moments, partial, gradient_stride, channels, chunk_rows, chunks,
     RELU: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     """partial float32 [2, chunks, C]: sums over each chunk of the gradient, and of it times the normalised values."""
@@ -121,7 +127,8 @@ def gradient_sums_kernel(
         at = base + tl.arange(0, BLOCK_R)
         tile = (at < end)[:, None] & inside[None, :]
         place = at.to(tl.int64)[:, None] * channels + channel[None, :]
-        slope = tl.load(gradient + place, tile, 0.0).to(tl.float32)
+        slope = tl.load(gradient + at.to(tl.int64)[:, None] * gradient_stride + channel[None, :], tile, 0.0)
+        slope = slope.to(tl.float32)
         if RELU:
             slope = tl.where(tl.load(out + place, tile, 0.0) > 0.0, slope, 0.0)
         found = tl.load(values + place, tile, 0.0).to(tl.float32)
@@ -147,7 +154,7 @@ def settle_sums_kernel(
 
 @triton.jit
 def gradient_kernel(
-    gradient, values, out, count, moments, sums, weight, found, residual, rows, channels,
+    gradient, values, out, count, moments, sums, weight, found, residual, gradient_stride, rows, channels,
     BATCH: tl.constexpr, RELU: tl.constexpr, HAS_RESIDUAL: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     """found, the gradient of the values, and residual, that of the residual; zeros from row count on. BATCH: the
@@ -158,7 +165,7 @@ def gradient_kernel(
     inside = channel < channels
     tile = (at < limit)[:, None] & inside[None, :]
     place = at.to(tl.int64)[:, None] * channels + channel[None, :]
-    slope = tl.load(gradient + place, tile, 0.0).to(tl.float32)
+    slope = tl.load(gradient + at.to(tl.int64)[:, None] * gradient_stride + channel[None, :], tile, 0.0).to(tl.float32)
     if RELU:
         slope = tl.where(tl.load(out + place, tile, 0.0) > 0.0, slope, 0.0)
     written = (at < rows)[:, None] & inside[None, :]

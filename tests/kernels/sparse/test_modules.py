@@ -223,3 +223,20 @@ def test_pooling_is_the_dense_one():
     wanted = torch.nn.functional.max_pool3d(dense(x), 2)
     a, b, c = (found.coords[:, 1:] // 2).long().T
     assert torch.equal(found.feats, wanted[0, :, a, b, c].T)
+
+
+def test_under_autocast_the_weights_gradient_is_not_rounded():
+    torch.manual_seed(0)
+    x = make_tensor(dtype=torch.float32, channels=4)
+    conv = Conv3d(4, 5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = conv(x)
+    assert found.feats.dtype == torch.bfloat16
+    slope = torch.randn(found.feats.shape).bfloat16()
+    found.feats.backward(slope)
+    exact = Conv3d(4, 5).double()
+    with torch.no_grad():
+        exact.kernel.copy_(conv.kernel.bfloat16())
+    exact(x.with_feats(x.feats.bfloat16().double())).feats.backward(slope.double())
+    assert conv.kernel.grad.dtype == torch.float32
+    assert torch.allclose(conv.kernel.grad.double(), exact.kernel.grad, rtol=1e-5, atol=1e-4)

@@ -47,24 +47,25 @@ def convolve(
     Returns:
         [capacity_out, C_out] in the features' dtype. Rows at and above the map's count are not set by the kernels.
 
-    Under torch.autocast, features and weights are cast to its dtype. Results and gradients are bitwise the same from
+    Under torch.autocast, features and weights are cast to its dtype; the weight's gradient, which is summed in float32,
+    stays in the weight's own dtype and is not rounded on its way. Results and gradients are bitwise the same from
     run to run. InputError where operands do not fit together, before anything is launched.
     """
-    kind = features.device.type
+    kind, given = features.device.type, weight
     if torch.is_autocast_enabled(kind):
         dtype = torch.get_autocast_dtype(kind)
-        features, weight = features.to(dtype), weight.to(dtype)
+        features, weight = features.to(dtype), weight.detach().to(dtype)
         second = None if second is None else second.to(dtype)
     epilogue = epilogue or NOTHING
     check_operands(features, weight, kernel_map, second, channels, epilogue)
-    differentiated = [each for each in (features, weight, second) if each is not None and each.requires_grad]
+    differentiated = [each for each in (features, given, second) if each is not None and each.requires_grad]
     if torch.is_grad_enabled() and (differentiated or any(t.requires_grad for t in epilogue.tensors().values())):
         if epilogue is not NOTHING or out is not None:
             raise InputError(
                 "an epilogue and `out` have no gradient: leave them out while training, or compute under torch.no_grad"
             )
         result: Tensor = _Convolution.apply(  # type: ignore[no-untyped-call]
-            features, weight, second, channels, kernel_map, plan
+            features, given, weight.detach(), second, channels, kernel_map, plan
         )
         return result
     return dispatch.forward(features, weight, kernel_map, second, channels, epilogue, plan, out)
@@ -73,16 +74,23 @@ def convolve(
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(  # type: ignore[no-untyped-def]
-        ctx: Any, features: Tensor, weight: Tensor, second: Tensor, channels: Tensor, kernel_map: KernelMap, plan: Plan
+        ctx: Any,
+        features: Tensor,
+        given: Tensor,
+        weight: Tensor,
+        second: Tensor,
+        channels: Tensor,
+        kernel_map: KernelMap,
+        plan: Plan,
     ):
         ctx.save_for_backward(features, weight, second, channels)
-        ctx.kernel_map, ctx.plan = kernel_map, plan
+        ctx.kernel_map, ctx.plan, ctx.dtype = kernel_map, plan, given.dtype
         return dispatch.forward(features, weight, kernel_map, second, channels, NOTHING, plan, None)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
         features, weight, second, channels = ctx.saved_tensors
-        for_features, for_weight, for_second = ctx.needs_input_grad[:3]
+        for_features, for_weight, _, for_second = ctx.needs_input_grad[:4]
         gradient = gradient.contiguous()
         to_inputs = to_weight = to_second = None
         if for_features or for_second:
@@ -92,8 +100,8 @@ class _Convolution(torch.autograd.Function):
                 (both, None) if second is None else both.split([features.shape[1], second.shape[1]], dim=1)
             )
         if for_weight:
-            to_weight = dispatch.weight_gradient(features, second, gradient, ctx.kernel_map, ctx.plan).to(weight.dtype)
+            to_weight = dispatch.weight_gradient(features, second, gradient, ctx.kernel_map, ctx.plan).to(ctx.dtype)
             if channels is not None:
-                whole = torch.zeros(weight.shape, dtype=weight.dtype, device=weight.device)
+                whole = torch.zeros(weight.shape, dtype=ctx.dtype, device=weight.device)
                 to_weight = whole.index_copy_(1, channels.to(torch.int64), to_weight)
-        return to_inputs, to_weight, to_second, None, None, None
+        return to_inputs, to_weight, None, to_second, None, None, None

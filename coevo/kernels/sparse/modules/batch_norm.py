@@ -173,8 +173,8 @@ class _Normalize(torch.autograd.Function):
             )  # fmt: skip
             kernels.gradient_kernel[(-(-rows // block_rows), across)](
                 gradient, features, out, count, moments, sums, weight, found,
-                found if residual is None else residual, gradient.stride(0), rows, channels, BATCH=ctx.batch, RELU=ctx.relu,
-                HAS_RESIDUAL=residual is not None, BLOCK_R=block_rows, BLOCK_C=block,
+                found if residual is None else residual, gradient.stride(0), rows, channels, BATCH=ctx.batch,
+                RELU=ctx.relu, HAS_RESIDUAL=residual is not None, BLOCK_R=block_rows, BLOCK_C=block,
             )  # fmt: skip
         along, plain = sums[1].to(weight.dtype), sums[0].to(weight.dtype)
         return (found, along, plain, residual, *[None] * 7)

@@ -109,6 +109,19 @@ def test_a_scan_over_the_capacity_warns_and_is_right():
         assert torch.allclose(levels(*small), eager(net, *small), atol=LIMIT)
 
 
+def test_coordinates_beyond_the_extent_warn_and_are_right():
+    net = make_net()
+    feats, coords = make_scan()
+    wanted = eager(net, feats, coords)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        wide = compile_for_inference(net, ROOM, DTYPE, extent=(16, 16, 16), batches=2)
+        assert torch.allclose(wide(feats, coords), wanted, atol=LIMIT)
+    narrow = compile_for_inference(net, ROOM, DTYPE, extent=4, batches=2)
+    with pytest.warns(CapacityWarning, match="beyond the extent 4"):
+        assert torch.allclose(narrow(feats, coords), wanted, atol=LIMIT)
+
+
 def test_bad_input():
     net = make_net()
     static = compile_for_inference(net, ROOM, DTYPE)

@@ -162,6 +162,19 @@ def test_gradients(backend):
     assert torch.autograd.gradcheck(lambda f: scatter_mean(f, membership, backend), at_points)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_points_that_are_not_in_use_get_zeros(backend):
+    rng = np.random.default_rng(6)
+    level, points = make_level(rng, 60), make_points(rng, 50)
+    used = torch.tensor([21], dtype=torch.int32, device=DEVICE)
+    corners = find_corners(points, level, used, backend=backend)
+    features = torch.randn(level.capacity, 4, device=DEVICE)
+    added = torch.ones(50, 4, device=DEVICE)
+    added[21:] = 0 if backend == "reference" else float("nan")
+    found = devoxelize(features, corners, added, backend)
+    assert (found[21:] == 0).all() and (found[:21] != 0).any()
+
+
 def test_gradients_of_half_precision_sum_in_single():
     """2,048 and 300 times 1: sums in float16 would stop at 2,048."""
     many = torch.ones(301, 16, dtype=torch.float16, device=DEVICE)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from coevo.errors import ConfigError, InputError
 from coevo.kernels.sparse.convolution.plan import Plan
-from coevo.kernels.sparse.coordinates.status import TOO_MANY
+from coevo.kernels.sparse.coordinates.status import OUT_OF_RANGE, TOO_MANY
 from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
 from coevo.kernels.sparse.inference.static_unet import LEVELS, StaticUNet
 from coevo.kernels.sparse.modules.minkunet import MinkUNet
@@ -37,6 +37,8 @@ def compile_for_inference(
     *,
     splits: Sequence[int] | None = None,
     plans: dict[str, Plan] | None = None,
+    extent: int | Sequence[int] | None = None,
+    batches: int = 1,
     graph: bool | None = None,
 ) -> StaticNetwork:
     """The network with its weights as they are now, in evaluation mode, on its device.
@@ -49,6 +51,8 @@ def compile_for_inference(
         splits: ranges of offsets by which each level's rows are sorted (`KernelMap.sorted`).
         plans: how to carry out convolutions, by name (`StaticUNet.convolutions`). Where neither splits nor plans are
             given, those that `tuning.tune` measured for such a network on this device, else the defaults.
+        extent, batches: where known, coordinates are -extent .. extent - 1 (one number, or one each for x, y and z) and
+            batch indices below `batches`: levels are then sorted faster (`hierarchy.build_levels`).
         graph: whether a call replays a captured CUDA graph; as the device allows where it is None.
 
     Raises:
@@ -76,7 +80,8 @@ def compile_for_inference(
         if tuning is not None:
             splits, plans = tuning.splits, tuning.plans
     cut = DEFAULT_SPLITS if splits is None else tuple(splits)
-    return StaticNetwork(net, room, dtype, cut, plans or {}, device.type == "cuda" if graph is None else graph)
+    captured = device.type == "cuda" if graph is None else graph
+    return StaticNetwork(net, room, dtype, cut, plans or {}, captured, extent, batches)
 
 
 def rooms(capacity: int | Sequence[int]) -> tuple[int, ...]:
@@ -97,7 +102,10 @@ class StaticNetwork:
         splits: tuple[int, ...],
         plans: dict[str, Plan],
         graph: bool,
+        extent: int | Sequence[int] | None = None,
+        batches: int = 1,
     ) -> None:
+        self.extent, self.batches = extent, batches
         self.capacity, self.dtype, self.splits = capacity, dtype, splits
         self.device = next(net.parameters()).device
         self.is_raw = isinstance(net, SPVCNN) and net.points == "raw"
@@ -152,6 +160,9 @@ class StaticNetwork:
                     counts = [int(level.count) for level in self._made.levels]
                     told = f"more voxels than the capacities {self.capacity} of strides 1 to 16 (of which {counts} fit)"
                     return self._without_capacity(feats, coords, told)
+                if bits == OUT_OF_RANGE and self.extent is not None:
+                    told = f"coordinates beyond the extent {self.extent} or batch indices beyond {self.batches}"
+                    return self._without_capacity(feats, coords, told)
                 if bits:
                     self._made.check()
             return logits
@@ -175,7 +186,7 @@ class StaticNetwork:
 
     def _without_capacity(self, feats: Tensor, coords: Tensor, told: str) -> Tensor:
         warnings.warn(
-            f"a scan has {told}: it is computed without the captured graph; compile with a larger capacity",
+            f"a scan has {told}: it is computed without the captured graph; compile with larger ones",
             CapacityWarning,
             stacklevel=4,
         )
@@ -187,8 +198,9 @@ class StaticNetwork:
     def _run(self) -> tuple[Tensor, Hierarchy]:
         whole = self._coords.floor().to(torch.int32) if self.is_raw else self._coords
         made = build_levels(
-            whole, LEVELS, count=self._count, capacity=self.capacity, splits=self.splits, merge=self.is_raw
-        )
+            whole, LEVELS, count=self._count, capacity=self.capacity, splits=self.splits, merge=self.is_raw,
+            extent=self.extent, batches=self.batches,
+        )  # fmt: skip
         return self.unet(self._feats, made, self._count, self._coords if self.is_raw else None), made
 
     def _capture(self) -> None:

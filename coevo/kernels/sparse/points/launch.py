@@ -32,7 +32,7 @@ def _check(name: str, features: Tensor, others: dict[str, Tensor]) -> None:
 def weighted_gather(
     features: Tensor, rows: Tensor, weights: Tensor, added: Tensor | None = None, count: Tensor | None = None
 ) -> Tensor:
-    """As `reference.weighted_gather`, plus `added` [P, C]; rows from `count` (int32 [1]) on are left unwritten."""
+    """As `reference.weighted_gather`, plus `added` [P, C]; rows from `count` (int32 [1]) on are zeros."""
     _check("devoxelize", features, {"rows": rows, "weights": weights})
     features = features.contiguous()
     num_points, each = rows.shape

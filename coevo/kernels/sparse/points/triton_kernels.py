@@ -20,14 +20,12 @@ def weighted_gather_kernel(
     J: tl.constexpr, HAS_COUNT: tl.constexpr, HAS_ADDED: tl.constexpr, WIDE: tl.constexpr,
     BLOCK_P: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """out [P, C] = added + the sum over j of weights [P, J] * features [N, C] at rows [P, J]."""
+    """out [P, C] = added + the sum over j of weights [P, J] * features [N, C] at rows [P, J]; zeros from row count on,
+    because what is 0 times something that was never written may be NaN in a gradient."""
     limit = num_rows
     if HAS_COUNT:
         limit = tl.load(count)
-    first = tl.program_id(0) * BLOCK_P
-    if first >= limit:
-        return
-    at = first + tl.arange(0, BLOCK_P)
+    at = tl.program_id(0) * BLOCK_P + tl.arange(0, BLOCK_P)
     channel = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
     inside = at < limit
     tile = inside[:, None] & (channel < channels)[None, :]
@@ -41,7 +39,8 @@ def weighted_gather_kernel(
     place = at.to(tl.int64)[:, None] * channels + channel[None, :]
     if HAS_ADDED:
         total += tl.load(added + place, tile, 0.0).to(total.dtype)
-    tl.store(out + place, total.to(out.dtype.element_ty), tile)
+    written = (at < num_rows)[:, None] & (channel < channels)[None, :]
+    tl.store(out + place, total.to(out.dtype.element_ty), written)
 
 
 @triton.jit

@@ -17,7 +17,8 @@ except ImportError as error:
 Tensor = Any
 INTERPRETED = bool(triton.knobs.runtime.interpret)
 """Whether the kernels run in Triton's interpreter on the CPU (TRITON_INTERPRET=1 when this module is imported)."""
-BLOCK = 1024 if INTERPRETED else 256
+BLOCK, SETTLE_BLOCK = (1024, 1024) if INTERPRETED else (256, 64)
+"""Rows of an instance. One that settles rows goes on until its last row is done, so it is one warp."""
 LOWEST, HIGHEST = tl.constexpr(keys.LOWEST), tl.constexpr(keys.HIGHEST)
 MOST_BATCHES, PLACES = tl.constexpr(keys.MOST_BATCHES), tl.constexpr(3 * keys.BITS)
 NOTHING = tl.constexpr(keys.NOTHING)
@@ -193,5 +194,6 @@ def sort_keys(coords: Tensor, count: Tensor | None = None, extent: keys.Extent |
     if not extent.dropped:
         return taken, given
     back = torch.empty(rows, dtype=torch.int32, device=full.device)
-    _settle[grid](taken, given, settled, back, rows, BITS=3 * extent.dropped, BLOCK=BLOCK)
+    settle = (triton.cdiv(rows, SETTLE_BLOCK),)
+    _settle[settle](taken, given, settled, back, rows, BITS=3 * extent.dropped, BLOCK=SETTLE_BLOCK, num_warps=1)
     return settled, back

@@ -1,5 +1,5 @@
 """The voxels of strides 1, 2, 4, ... of sorted keys, on a CUDA device: two launches for all of them and one for their
-children. Nothing waits for the host.
+children and for a hash table of the coarsest. Nothing waits for the host.
 
 A row of the sorted keys begins a voxel of stride 2^l where its key without the lowest 3 l bits differs from the row
 before, so a voxel's row at stride 2^l is the number of such places up to it: `_count` counts them in every block of
@@ -32,6 +32,7 @@ MOST_ROWS = 1 << 23
 _TOGETHER: tl.constexpr = tl.constexpr(5)
 _FIELD: tl.constexpr = tl.constexpr(12)
 _LOW_FIELD: tl.constexpr = tl.constexpr((1 << 12) - 1)
+_EMPTY, _NEVER = tl.constexpr(-1), tl.constexpr(-2)
 _OUT_OF_RANGE, _DUPLICATES = tl.constexpr(OUT_OF_RANGE), tl.constexpr(DUPLICATES)
 _TOO_MANY = tl.constexpr(TOO_MANY)
 
@@ -50,6 +51,7 @@ class Ranks:
         places: int32 [N], the row of level 0 of each given row; -1 where that has no voxel.
         order: int32 [N], the given row at each row of level 0 (of several with the same voxel, the first).
         status: int32 [1], bits of `status`.
+        slots, values: a table of the coarsest level's keys (`insert`).
     """
 
     keys: Tensor
@@ -60,6 +62,8 @@ class Ranks:
     places: Tensor
     order: Tensor
     status: Tensor
+    slots: Tensor
+    values: Tensor
 
 
 @triton.jit
@@ -79,11 +83,15 @@ def _flags(keys, row, rows, FIRST: tl.constexpr, LEVELS: tl.constexpr, MERGE: tl
     return key, before, begun
 
 
-@triton.jit(do_not_specialize=["rows", "blocks"])
-def _count(keys, sums, rows, blocks, LEVELS: tl.constexpr, MERGE: tl.constexpr, BLOCK: tl.constexpr):
-    """sums [LEVELS + 2, blocks]: voxels that begin in each block at each level; repeated keys; keys of no voxel."""
+@triton.jit(do_not_specialize=["rows", "blocks", "last_slot"])
+def _count(keys, sums, slots, rows, blocks, last_slot, LEVELS: tl.constexpr, MERGE: tl.constexpr, BLOCK: tl.constexpr):
+    """sums [LEVELS + 2, blocks]: voxels that begin in each block at each level; repeated keys; keys of no voxel. The
+    table's slots are emptied."""
     block = tl.program_id(0)
     row = block * BLOCK + tl.arange(0, BLOCK)
+    for start in range(block * BLOCK, last_slot + 1, blocks * BLOCK):
+        slot = start + tl.arange(0, BLOCK)
+        tl.store(slots + slot, tl.full((BLOCK,), -1, dtype=tl.int64), mask=slot <= last_slot)
     for first in tl.static_range(0, LEVELS, _TOGETHER):
         key, before, begun = _flags(keys, row, rows, first, LEVELS, MERGE)
         total = tl.sum(begun, axis=0)
@@ -179,25 +187,63 @@ def _place(
         tl.store(status, wrong)
 
 
-@triton.jit(do_not_specialize=["rows"])
-def _children(keys, counts, firsts, children, rows, BLOCK: tl.constexpr):
-    """children [LEVELS, rows] from the first child of each voxel and its siblings' keys."""
-    level = tl.program_id(1) + 1
+@triton.jit
+def first_slot(key, last):
+    """Where a key is looked for first in a table whose last slot is `last` = 2^n - 1."""
+    mixed = (key ^ (key >> 23)) * -7046029254386353131
+    return ((mixed ^ (mixed >> 29) ^ (mixed >> 43)) & last).to(tl.int32)
+
+
+@triton.jit
+def insert(slots, values, key, row, waiting, last):
+    """Keys to a table's slots, -1 where empty, by linear probing, and their rows to values."""
+    slot = first_slot(tl.where(waiting, key, row.to(tl.int64)), last)
+    while tl.max(waiting.to(tl.int32), axis=0) > 0:
+        # an atomic exchange has no mask: who is done compares with what no slot holds
+        seen = tl.atomic_cas(slots + slot, tl.where(waiting, _EMPTY, _NEVER).to(tl.int64), key)
+        tl.store(values + slot, row, mask=waiting & (seen == _EMPTY))
+        waiting = waiting & (seen != _EMPTY)
+        slot = tl.where(waiting, (slot + 1) & last, slot)
+
+
+@triton.jit
+def look_up(slots, values, wanted, waiting, last):
+    """The rows of keys `wanted` [rows, offsets] in a table, or -1."""
+    slot = first_slot(wanted, last)
+    found = tl.full(wanted.shape, -1, dtype=tl.int32)
+    while tl.max(tl.max(waiting.to(tl.int32), axis=1), axis=0) > 0:
+        seen = tl.load(slots + slot, mask=waiting, other=_EMPTY)
+        hit = waiting & (seen == wanted)
+        found = tl.where(hit, tl.load(values + slot, mask=hit, other=-1), found)
+        waiting = waiting & (seen != wanted) & (seen != _EMPTY)
+        slot = (slot + 1) & last
+    return found
+
+
+@triton.jit(do_not_specialize=["rows", "top", "last_slot"])
+def _children(keys, counts, firsts, children, slots, values, rows, top, last_slot, BLOCK: tl.constexpr):
+    """children [LEVELS, rows] from the first child of each voxel and its siblings' keys; a table of the keys of the
+    coarsest level, `top`."""
+    level = tl.program_id(1)
     row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     count = tl.load(counts + level)
     if tl.program_id(0) * BLOCK < count:
         used = row < count
-        first = tl.load(firsts + level * rows + row, mask=used, other=0)
-        below = tl.load(counts + level - 1)
-        end = tl.load(firsts + level * rows + row + 1, mask=row + 1 < count, other=0)
-        end = tl.minimum(tl.where(row + 1 < count, end, below), below)  # a level may be cut at its limit
-        present = tl.zeros_like(row)
-        for child in tl.static_range(8):
-            there = used & (first + child < end)
-            key = tl.load(keys + (level - 1) * rows + first + child, mask=there, other=0)
-            place = ((key >> 3 * (level - 1)) & 7).to(tl.int32)
-            present |= tl.where(there, 1 << place, 0)
-        tl.store(children + level * rows + row, (first << 8) | present, mask=used)
+        if level > 0:
+            first = tl.load(firsts + level * rows + row, mask=used, other=0)
+            below = tl.load(counts + level - 1)
+            end = tl.load(firsts + level * rows + row + 1, mask=row + 1 < count, other=0)
+            end = tl.minimum(tl.where(row + 1 < count, end, below), below)  # a level may be cut at its limit
+            present = tl.zeros_like(row)
+            for child in tl.static_range(8):
+                there = used & (first + child < end)
+                key = tl.load(keys + (level - 1) * rows + first + child, mask=there, other=0)
+                place = ((key >> 3 * (level - 1)) & 7).to(tl.int32)
+                present |= tl.where(there, 1 << place, 0)
+            tl.store(children + level * rows + row, (first << 8) | present, mask=used)
+        if level == top:
+            own = tl.load(keys + level * rows + row, mask=used, other=0)
+            insert(slots, values, own, row, used, last_slot)
 
 
 def check_rows(rows: int) -> None:
@@ -222,7 +268,10 @@ def rank(keys: Tensor, given: Tensor, levels: int, limits: Tensor | None = None,
     counts, status = torch.empty(levels, dtype=torch.int32, device=device), keys.new_empty(1, dtype=torch.int32)
     sums = torch.empty((levels + 2, blocks), dtype=torch.int32, device=device)
     keys_out = torch.empty((levels, rows), dtype=torch.int64, device=device)
-    _count[(blocks,)](keys, sums, rows, blocks, LEVELS=levels, MERGE=merge, BLOCK=BLOCK, num_warps=WARPS)
+    slots, values = empty_table(rows, device)
+    _count[(blocks,)](
+        keys, sums, slots, rows, blocks, len(slots) - 1, LEVELS=levels, MERGE=merge, BLOCK=BLOCK, num_warps=WARPS
+    )
     _place[(blocks,)](
         keys,
         given,
@@ -244,7 +293,14 @@ def rank(keys: Tensor, given: Tensor, levels: int, limits: Tensor | None = None,
         BLOCK=BLOCK,
         num_warps=WARPS,
     )
-    if levels > 1:
-        grid = (triton.cdiv(rows, CHILDREN_BLOCK), levels - 1)
-        _children[grid](keys_out, counts, firsts, children, rows, BLOCK=CHILDREN_BLOCK)
-    return Ranks(keys_out, counts, ancestors, parents, children, places, order, status)
+    grid = (triton.cdiv(rows, CHILDREN_BLOCK), levels)
+    _children[grid](
+        keys_out, counts, firsts, children, slots, values, rows, levels - 1, len(slots) - 1, BLOCK=CHILDREN_BLOCK
+    )
+    return Ranks(keys_out, counts, ancestors, parents, children, places, order, status, slots, values)
+
+
+def empty_table(rows: int, device: Any) -> tuple[Tensor, Tensor]:
+    """Room for a table of `rows` keys: slots int64 [2^n], two to four a row, and values int32 [2^n]. Nothing is set."""
+    size = max(64, 1 << (2 * rows - 1).bit_length())
+    return torch.empty(size, dtype=torch.int64, device=device), torch.empty(size, dtype=torch.int32, device=device)

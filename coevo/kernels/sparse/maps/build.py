@@ -22,7 +22,7 @@ def kernel_map(inputs: Level, outputs: Level, kernel_size: Triple, stride: Tripl
 
 
 def inverse_neighbours(forward: KernelMap) -> Tensor:
-    """int32 [K, capacity_in]: the output row that meets an input row at offset k, or -1; plain torch everywhere."""
+    """int32 [K, capacity_in]: the output row that meets an input row at offset k, or -1; plain torch on any device."""
     return reference.inverse_neighbours(forward)
 
 

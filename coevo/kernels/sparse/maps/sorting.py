@@ -10,6 +10,7 @@ take half the passes.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from coevo.errors import InputError, missing_extra
@@ -24,7 +25,7 @@ except ImportError as error:
 
 Tensor = Any
 MOST_SEGMENTS = 32
-BLOCK = 1024
+BLOCK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,35 +58,61 @@ class Segments:
         self.count += splits
         return base, segment
 
-    def buffers(self, device: Any) -> Written:
-        """Room for what is written."""
-        keys = torch.empty(self.rows, dtype=torch.int32 if self.bits == 27 else torch.int16, device=device)
-        masks = torch.empty(self.rows, dtype=torch.int32, device=device)
-        return Written(keys, masks, torch.empty(MOST_SEGMENTS, dtype=torch.int32, device=device))
 
-    def sort(self, written: Written, out: Tensor, sorted_keys: Tensor, places: Tensor) -> None:
-        """Order and masks of all rows to out int32 [2, rows]. sorted_keys and places (int64) [rows] are room."""
-        if self.rows:
-            torch.sort(written.keys, stable=True, out=(sorted_keys, places))
-            _unpack[(triton.cdiv(self.rows, BLOCK),)](
-                sorted_keys,
-                places,
-                written.masks,
-                written.bases,
-                out,
-                self.rows,
-                BITS=self.bits,
-                MIDDLE=16 if self.bits == 27 else 0,
+class Sort:
+    """A sort of segments, which may run beside other work where a graph is captured: each fills but a part of the
+    device. The maps' kernels write `written` before `begin`."""
+
+    def __init__(self, segments: Segments, device: Any):
+        self.segments, rows = segments, segments.rows
+        keys = torch.empty(rows, dtype=torch.int32 if segments.bits == 27 else torch.int16, device=device)
+        bases = torch.empty(MOST_SEGMENTS, dtype=torch.int32, device=device)
+        self.written = Written(keys, torch.empty(rows, dtype=torch.int32, device=device), bases)
+        # all room is taken on the main stream, so that the allocator need not know of another
+        self._out = torch.empty((2, rows), dtype=torch.int32, device=device)
+        self._sorted, self._places = torch.empty_like(keys), torch.empty_like(keys, dtype=torch.int64)
+        self._beside: Any = None
+
+    def begin(self, beside: int | None) -> None:
+        """Sort what is written: in this stream, or where a graph is captured in the side stream of that number."""
+        if beside is not None and self._out.is_cuda and torch.cuda.is_current_stream_capturing():
+            self._beside = _side_stream(self._out.device, beside)
+            self._beside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._beside):
+                self._sort()
+        else:
+            self._sort()
+
+    def end(self) -> list[SortedRows]:
+        """The sorted rows of every map, in the order of `Segments.add`, ready for this stream."""
+        if self._beside is not None:
+            torch.cuda.current_stream().wait_stream(self._beside)
+        made = []
+        for base, capacity, splits, width in self.segments.maps:
+            part = self._out[:, base : base + splits * capacity].view(2, splits, capacity)
+            made.append(SortedRows(part[0], part[1], width))
+        return made
+
+    def _sort(self) -> None:
+        rows = self.segments.rows
+        if rows:
+            torch.sort(self.written.keys, stable=True, out=(self._sorted, self._places))
+            _unpack[(triton.cdiv(rows, BLOCK),)](
+                self._sorted,
+                self._places,
+                self.written.masks,
+                self.written.bases,
+                self._out,
+                rows,
+                BITS=self.segments.bits,
+                MIDDLE=16 if self.segments.bits == 27 else 0,
                 BLOCK=BLOCK,
             )
 
-    def rows_of(self, out: Tensor) -> list[SortedRows]:
-        """The sorted rows of every map, in the order of `add`."""
-        made = []
-        for base, capacity, splits, width in self.maps:
-            part = out[:, base : base + splits * capacity].view(2, splits, capacity)
-            made.append(SortedRows(part[0], part[1], width))
-        return made
+
+@lru_cache(maxsize=8)
+def _side_stream(device: Any, number: int) -> Any:
+    return torch.cuda.Stream(device)
 
 
 @triton.jit(do_not_specialize=["rows"])

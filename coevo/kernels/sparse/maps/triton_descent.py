@@ -2,8 +2,8 @@
 
 A neighbour of a voxel is a child of its parent or of a neighbour of its parent, so a level's map follows from the map
 of the level above: a voxel's 27 neighbours are children of 8 voxels there (its parent, and those towards its own
-corner), each of which says with one word where its children begin and which of them exist. No hash table and no search
-is needed; only the coarsest level is searched. The map of the 2x2x2 convolution and its inverse are those same words.
+corner), each of which says with one word where its children begin and which of them exist. Only
+the coarsest level is looked up in a hash table. The map of the 2x2x2 convolution and its inverse are those same words.
 The kernels leave a key by which rows are sorted by their masks (`sorting`).
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from coevo.errors import missing_extra
 from coevo.kernels.sparse.coordinates.triton_keys import INTERPRETED, in_range, packed, unpacked
-from coevo.kernels.sparse.coordinates.triton_levels import Ranks
+from coevo.kernels.sparse.coordinates.triton_levels import Ranks, look_up
 from coevo.kernels.sparse.maps.offsets import sort_places
 from coevo.kernels.sparse.maps.sorting import Written
 
@@ -135,7 +135,7 @@ def _write_coords(coords, key, row, used):
 
 
 _RUNTIME = ["rows", "level", "capacity", "above_capacity", "base", "segment", "down_base", "down_segment", "up_base"]
-_RUNTIME += ["up_segment", "digits"]
+_RUNTIME += ["up_segment", "last_slot"]
 
 
 @triton.jit(do_not_specialize=_RUNTIME)
@@ -246,6 +246,8 @@ def _search(
     keys,
     counts,
     children,
+    slots,
+    values,
     coords,
     neighbours,
     down,
@@ -258,7 +260,7 @@ def _search(
     rows,
     level,
     capacity,
-    digits,
+    last_slot,
     base,
     segment,
     down_base,
@@ -269,8 +271,7 @@ def _search(
     PLACES: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """The maps of the coarsest level, each neighbour by a search of the level's keys, three bits of its row at
-    a time (`digits` times)."""
+    """The maps of the coarsest level, from the table of its keys."""
     row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     count = tl.load(counts + level)
     used = row < count
@@ -302,22 +303,11 @@ def _search(
     x, y, z = x + ((k % 3 - 1) << level), y + ((k // 3 % 3 - 1) << level), z + ((k // 9 - 1) << level)
     possible = used[:, None] & (k < 27) & in_range(x, y, z)
     wanted = packed(batch + k * 0, x, y, z)
-    low = tl.zeros_like(x)  # how many keys are known to be lower
-    step = 1 << 3 * (digits - 1)
-    for _ in range(digits):
-        lower = tl.zeros_like(x)
-        for part in tl.static_range(1, 8):
-            at = low + part * step - 1
-            asked = possible & (at < count)
-            lower += (asked & (tl.load(keys + at, mask=asked, other=0) < wanted)).to(tl.int32)
-        low += lower * step
-        step = step >> 3
-    there = possible & (low < count)
-    found = there & (tl.load(keys + low, mask=there, other=-1) == wanted)
+    found = look_up(slots, values, wanted, possible, last_slot)
     place = neighbours + k * capacity + row[:, None]
-    tl.store(place, tl.where(found, low, -1), mask=(row < capacity)[:, None] & (k < 27))
+    tl.store(place, found, mask=(row < capacity)[:, None] & (k < 27))
     if SORT:
-        mask = tl.sum(found.to(tl.int32) << k, axis=1)
+        mask = tl.sum((found >= 0).to(tl.int32) << k, axis=1)
         word = tl.zeros_like(mask)
         for offset in tl.static_range(27):
             word |= ((mask >> offset) & 1) << PLACES[offset]
@@ -393,6 +383,8 @@ def search(
         ranks.keys,
         ranks.counts,
         ranks.children,
+        ranks.slots,
+        ranks.values,
         coords,
         neighbours,
         down,
@@ -405,7 +397,7 @@ def search(
         ranks.keys.shape[1],
         level,
         capacity,
-        -(-capacity.bit_length() // 3),
+        len(ranks.slots) - 1,
         *own,
         down_base,
         down_segment,

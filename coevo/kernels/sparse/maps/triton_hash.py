@@ -12,6 +12,7 @@ from typing import Any
 from coevo.errors import missing_extra
 from coevo.kernels.sparse.coordinates.levels import Level
 from coevo.kernels.sparse.coordinates.triton_keys import INTERPRETED, in_range, packed, unpacked
+from coevo.kernels.sparse.coordinates.triton_levels import empty_table, insert, look_up
 from coevo.kernels.sparse.maps.kernel_map import KernelMap
 from coevo.kernels.sparse.maps.offsets import Triple, offsets
 
@@ -26,29 +27,14 @@ Tensor = Any
 INSERT_BLOCK, PROBE_BLOCK = (1024, 256) if INTERPRETED else (128, 16)
 CHUNK = 32
 """Offsets of an instance."""
-_EMPTY, _NEVER = tl.constexpr(-1), tl.constexpr(-2)
-
-
-@triton.jit
-def _slot(key, last):
-    """The first slot of a key in a table whose last slot is `last` = 2^n - 1."""
-    mixed = (key ^ (key >> 23)) * -7046029254386353131
-    return ((mixed ^ (mixed >> 29) ^ (mixed >> 43)) & last).to(tl.int32)
 
 
 @triton.jit(do_not_specialize=["rows", "last"])
 def _insert(keys, count, slots, values, rows, last, BLOCK: tl.constexpr):
-    """Every key in use to slots [last + 1], and its row to values."""
+    """Every key in use to a table."""
     row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    waiting = row < tl.load(count)
-    key = tl.load(keys + row, mask=waiting, other=0)
-    slot = _slot(tl.where(waiting, key, row.to(tl.int64)), last)
-    while tl.max(waiting.to(tl.int32), axis=0) > 0:
-        # an atomic exchange has no mask: who is done compares with what no slot holds
-        seen = tl.atomic_cas(slots + slot, tl.where(waiting, _EMPTY, _NEVER).to(tl.int64), key)
-        tl.store(values + slot, row, mask=waiting & (seen == _EMPTY))
-        waiting = waiting & (seen != _EMPTY)
-        slot = tl.where(waiting, (slot + 1) & last, slot)
+    used = row < tl.load(count)
+    insert(slots, values, tl.load(keys + row, mask=used, other=0), row, used, last)
 
 
 @triton.jit(do_not_specialize=["rows", "asked", "volume", "last"])
@@ -80,14 +66,7 @@ def _probe(
     z += tl.load(steps + 3 * k + 2, mask=mine, other=0)
     waiting = used[:, None] & mine & in_range(x, y, z)
     wanted = packed(batch + k * 0, x, y, z)
-    slot = _slot(wanted, last)
-    found = tl.full((BLOCK, CHUNK), -1, dtype=tl.int32)
-    while tl.max(tl.max(waiting.to(tl.int32), axis=1), axis=0) > 0:
-        seen = tl.load(slots + slot, mask=waiting, other=_EMPTY)
-        hit = waiting & (seen == wanted)
-        found = tl.where(hit, tl.load(values + slot, mask=hit, other=-1), found)
-        waiting = waiting & (seen != wanted) & (seen != _EMPTY)
-        slot = (slot + 1) & last
+    found = look_up(slots, values, wanted, waiting, last)
     tl.store(neighbours + k * rows + row[:, None], found, mask=(row < rows)[:, None] & mine)
     if MIRROR:
         across = neighbours + (volume - 1 - k) * rows + found
@@ -137,12 +116,11 @@ def kernel_map(inputs: Level, outputs: Level, kernel_size: Triple, stride: Tripl
 def table_of(level: Level) -> tuple[Tensor, Tensor]:
     """Slots int64 [2^n], keys or -1, and values int32 [2^n], rows: made on first use."""
     if "table" not in level.made:
-        size = max(64, 1 << (2 * level.capacity - 1).bit_length())
-        slots = torch.full((size,), -1, dtype=torch.int64, device=level.keys.device)
-        values = torch.empty(size, dtype=torch.int32, device=level.keys.device)
+        slots, values = empty_table(level.capacity, level.keys.device)
+        slots.fill_(-1)
         if level.capacity:
             _insert[(triton.cdiv(level.capacity, INSERT_BLOCK),)](
-                level.keys, level.count, slots, values, level.capacity, size - 1, BLOCK=INSERT_BLOCK
+                level.keys, level.count, slots, values, level.capacity, len(slots) - 1, BLOCK=INSERT_BLOCK
             )
         level.made["table"] = (slots, values)
     table: tuple[Tensor, Tensor] = level.made["table"]

@@ -53,6 +53,26 @@ def test_hashed_maps_agree_with_plain_torch(hashed, kernel, stride, dilation):
     assert (made.symmetric, made.volume) == (wanted.symmetric, wanted.volume)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stride", "splits"), [(1, 1, 1), (2, 2, 1), (3, 1, 2), (3, 2, 3), (5, 1, 5), (2, 3, 7)]
+)
+@pytest.mark.parametrize(("count", "capacity"), [(0, 0), (1, 1), (0, 9), (300, 300), (150, 400)])
+def test_inverses_and_sorted_rows_agree_with_plain_torch(hashed, kernel, stride, splits, count, capacity):
+    from coevo.kernels.sparse.maps import triton_derived
+    from coevo.kernels.sparse.maps.kernel_map import check_splits
+
+    kernel, stride = (kernel,) * 3, (stride,) * 3
+    inputs = level_of(count, count)
+    inputs = inputs if capacity == count else with_room(inputs, capacity)
+    forward = maps.kernel_map(inputs, outputs_of(inputs, kernel, stride, (1, 1, 1)), kernel, stride, (1, 1, 1))
+    assert torch.equal(triton_derived.inverse_neighbours(forward), maps.inverse_neighbours(forward))
+    width = check_splits(forward.volume, splits)
+    made, wanted = triton_derived.sorted_rows(forward, splits, width), maps.sorted_rows(forward, splits, width)
+    assert (
+        torch.equal(made.order, wanted.order) and torch.equal(made.masks, wanted.masks) and made.width == wanted.width
+    )
+
+
 @pytest.mark.parametrize("count", [0, 1, 90])
 def test_rows_beyond_the_count_are_neither_found_nor_answered(hashed, count):
     level = with_room(level_of(count, count), 400)

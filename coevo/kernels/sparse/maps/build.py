@@ -1,4 +1,4 @@
-"""Which builder makes what: kernels on a CUDA device, plain torch elsewhere. Only plain torch on the CPU waits."""
+"""Which builder makes what: kernels on a CUDA device, plain torch elsewhere."""
 
 from __future__ import annotations
 
@@ -22,12 +22,20 @@ def kernel_map(inputs: Level, outputs: Level, kernel_size: Triple, stride: Tripl
 
 
 def inverse_neighbours(forward: KernelMap) -> Tensor:
-    """int32 [K, capacity_in]: the output row that meets an input row at offset k, or -1; plain torch on any device."""
+    """int32 [K, capacity_in]: the output row that meets an input row at offset k, or -1."""
+    if forward.neighbours.is_cuda:
+        from coevo.kernels.sparse.maps import triton_derived
+
+        return triton_derived.inverse_neighbours(forward)
     return reference.inverse_neighbours(forward)
 
 
 def sorted_rows(forward: KernelMap, splits: int, width: int) -> SortedRows:
-    """Rows with like masks beside each other (`reference.sorted_rows`), in plain torch on any device."""
+    """Rows with like masks beside each other (`reference.sorted_rows`)."""
+    if forward.neighbours.is_cuda:
+        from coevo.kernels.sparse.maps import triton_derived
+
+        return triton_derived.sorted_rows(forward, splits, width)
     return reference.sorted_rows(forward, splits, width)
 
 

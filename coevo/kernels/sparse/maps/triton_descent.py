@@ -45,7 +45,7 @@ def child(word, place):
 
 @triton.jit
 def gray_rank(word):
-    """`reference.gray_rank` of words of at most 27 bits."""
+    """`reference.gray_rank` of int32 words of at most 31 bits."""
     word ^= word >> 1
     word ^= word >> 2
     word ^= word >> 4

@@ -24,9 +24,8 @@ except ImportError as error:
     raise missing_extra("triton", "cuda") from error
 
 Tensor = Any
-INSERT_BLOCK, PROBE_BLOCK = (1024, 256) if INTERPRETED else (128, 16)
-CHUNK = 32
-"""Offsets of an instance."""
+INSERT_BLOCK, PROBES = (1024, 8192) if INTERPRETED else (128, 512)
+"""Rows of an instance that inserts, and probes (rows times offsets) of one that looks up."""
 
 
 @triton.jit(do_not_specialize=["rows", "last"])
@@ -86,7 +85,8 @@ def kernel_map(inputs: Level, outputs: Level, kernel_size: Triple, stride: Tripl
     neighbours = room((volume, rows), *((-1,) if symmetric else ()), dtype=torch.int32, device=device)
     if rows:
         slots, values = table_of(inputs)
-        _probe[(triton.cdiv(rows, PROBE_BLOCK), triton.cdiv(max(asked, 1), CHUNK))](
+        chunk = 16 if asked <= 16 else 32
+        _probe[(triton.cdiv(rows, PROBES // chunk), triton.cdiv(max(asked, 1), chunk))](
             outputs.keys,
             outputs.count,
             steps,
@@ -98,8 +98,8 @@ def kernel_map(inputs: Level, outputs: Level, kernel_size: Triple, stride: Tripl
             volume,
             len(slots) - 1,
             MIRROR=symmetric,
-            BLOCK=PROBE_BLOCK,
-            CHUNK=CHUNK,
+            BLOCK=PROBES // chunk,
+            CHUNK=chunk,
         )
     return KernelMap(
         neighbours,

@@ -210,3 +210,30 @@ def test_wide_tiles_are_stored_by_halves(splits):
     found = convolve(features, weight, made, epilogue=epilogue, plan=plan)
     expected = reference.forward(features, weight, made, epilogue=epilogue)
     assert relative_error(found, expected) < 1e-3
+
+
+@pytest.mark.parametrize(("num_inputs", "num_outputs"), [(81, 81), (5, 37), (16, 19)])
+def test_odd_channels_are_padded_and_have_the_plain_gradients(num_inputs, num_outputs):
+    made = on_device(maps(22, 25))
+    grads = []
+    for plan in (Plan(rows=32, columns=64, depth=32, warps=4, stages=2, described=True), Plan(dataflow="reference")):
+        features, weight = operands_of(made, num_inputs, num_outputs, torch.float32)
+        leaves = [features.requires_grad_(), weight.requires_grad_()]
+        found = convolve(features, weight, made, plan=plan)
+        assert found.shape == (made.capacity_out, num_outputs)
+        (found * drawn(23, *found.shape).to(DEVICE)).sum().backward()
+        grads.append([found.detach(), *(each.grad for each in leaves)])
+    for found, expected in zip(*grads, strict=True):
+        assert relative_error(found, expected) < 2e-6
+
+
+def test_odd_channels_have_all_epilogues():
+    made = on_device(maps(24, 25))
+    features, weight = operands_of(made, 21, 37, torch.float32)
+    rows = made.capacity_out
+    given = [drawn(25, 37), drawn(26, 37), drawn(27, rows, 37), drawn(28, rows, 5), drawn(29, 5, 37)]
+    scale, shift, residual, shortcut, by = (each.to(DEVICE) for each in given)
+    epilogue = Epilogue(scale, shift, residual, True, shortcut, by)
+    out = torch.empty((rows, 37), device=DEVICE)
+    assert convolve(features, weight, made, epilogue=epilogue, plan=PLANS["three splits"], out=out) is out
+    assert relative_error(out, reference.forward(features, weight, made, epilogue=epilogue)) < 1e-6

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from coevo.errors import missing_extra
-from coevo.kernels.sparse.convolution import triton_gemm
+from coevo.kernels.sparse.convolution import alignment, triton_gemm
 from coevo.kernels.sparse.convolution.epilogue import Epilogue
 from coevo.kernels.sparse.convolution.operands import check_device
 from coevo.kernels.sparse.convolution.plan import Plan
@@ -41,7 +41,8 @@ def forward(
     *,
     mirrored: bool = False,
 ) -> Tensor:
-    """`convolve` by a plan of dataflow "sorted" or "unsorted". With `mirrored`, weight[K - 1 - k] is taken for offset
+    """`convolve` by a plan of dataflow "sorted" or "unsorted". Channels that are no multiples of 16 are padded with zeros,
+    in copies of features and weights. With `mirrored`, weight[K - 1 - k] is taken for offset
     k: the input gradient over a symmetric map."""
     check_device(features, triton_gemm.INTERPRETED)
     num_outputs, capacity = int(weight.shape[2]), kernel_map.capacity_out
@@ -49,6 +50,23 @@ def forward(
         out = torch.empty((capacity, num_outputs), dtype=features.dtype, device=features.device)
     if not capacity or not num_outputs:
         return out
+    num_inputs = int(features.shape[1]) + (0 if second is None else int(second.shape[1]))
+    inputs, outputs = alignment.missing(num_inputs), alignment.missing_outputs(num_outputs)
+    if inputs or outputs:
+        whole = features if second is None else torch.cat([features, second], dim=1)
+        selected = weight if channels is None else weight.index_select(1, channels)
+        wide = forward(
+            alignment.widened(whole, inputs),
+            alignment.widened_weight(selected, inputs, outputs),
+            kernel_map,
+            None,
+            None,
+            alignment.aligned_epilogue(epilogue, outputs),
+            plan,
+            None if outputs else out,
+            mirrored=mirrored,
+        )
+        return wide if wide is out else out.copy_(wide[:, :num_outputs])
     order = kernel_map.sorted(plan.splits) if plan.dataflow == "sorted" else None
     splits = plan.splits if order is not None else 1
     launch = _Launch(features, weight, kernel_map, order, second, channels, epilogue, plan, out, mirrored)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from coevo.errors import missing_extra
-from coevo.kernels.sparse.convolution import triton_weight_gradient
+from coevo.kernels.sparse.convolution import alignment, triton_weight_gradient
 from coevo.kernels.sparse.convolution.implicit_gemm import precision_of
 from coevo.kernels.sparse.convolution.operands import check_device
 from coevo.kernels.sparse.maps.kernel_map import KernelMap
@@ -41,6 +41,10 @@ def weight_gradient(features: Tensor, gradient: Tensor, kernel_map: KernelMap) -
     """
     check_device(features, triton_weight_gradient.INTERPRETED)
     volume, num_inputs, num_outputs = kernel_map.volume, int(features.shape[1]), int(gradient.shape[1])
+    inputs, outputs = alignment.missing(num_inputs), alignment.missing(num_outputs)
+    if inputs or outputs:
+        wide = weight_gradient(alignment.widened(features, inputs), alignment.widened(gradient, outputs), kernel_map)
+        return wide[:, :num_inputs, :num_outputs]
     result = torch.zeros((volume, num_inputs, num_outputs), dtype=torch.float32, device=features.device)
     if not kernel_map.capacity_out or not result.numel():
         return result

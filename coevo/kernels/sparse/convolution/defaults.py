@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from coevo.errors import missing_extra
 from coevo.kernels.sparse.convolution.plan import Plan
 from coevo.kernels.sparse.maps.kernel_map import MASK_BITS, KernelMap
+
+try:
+    import torch
+except ImportError as error:
+    raise missing_extra("torch", "cuda") from error
 
 Tensor = Any
 REFERENCE = Plan(dataflow="reference")
@@ -28,9 +34,11 @@ def default_plan(features: Tensor, weight: Tensor, kernel_map: KernelMap, second
         return Plan(dataflow="unsorted", rows=64, columns=64, depth=32, warps=4, stages=3, described=True)
     splits = _made(max(least, _splits(num_inputs, num_outputs, kernel_map)), kernel_map)
     is_wide = features.element_size() == 4
-    rows, columns, depth, extra, warps, stages, registers = (
-        _float_tile(num_outputs) if is_wide else _half_tile(num_inputs, num_outputs, splits, kernel_map.volume)
-    )
+    if is_wide:
+        tile = _float_tile(num_outputs, torch.get_float32_matmul_precision() == "highest")
+    else:
+        tile = _half_tile(num_inputs, num_outputs, splits, kernel_map.volume)
+    rows, columns, depth, extra, warps, stages, registers = tile
     return Plan(
         splits=splits,
         rows=rows,
@@ -49,7 +57,9 @@ def default_plan(features: Tensor, weight: Tensor, kernel_map: KernelMap, second
 _Tile = tuple[int, int, int, int, int, int, int | None]
 
 
-def _float_tile(num_outputs: int) -> _Tile:
+def _float_tile(num_outputs: int, is_exact: bool) -> _Tile:
+    if is_exact:  # without tensor cores, larger tiles do not fit the registers
+        return (64, 32, 16, 0, 4, 3, None)
     return (64, 64 if num_outputs > 32 else 32, 32, 0, 4, 3, None)
 
 

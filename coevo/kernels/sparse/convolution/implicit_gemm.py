@@ -41,9 +41,8 @@ def forward(
     *,
     mirrored: bool = False,
 ) -> Tensor:
-    """`convolve` by a plan of dataflow "sorted" or "unsorted". Channels that are no multiples of 16 are padded with zeros,
-    in copies of features and weights. With `mirrored`, weight[K - 1 - k] is taken for offset
-    k: the input gradient over a symmetric map."""
+    """`convolve` by a plan of dataflow "sorted" or "unsorted". With `mirrored`, offset k takes weight[K - 1 - k]:
+    the input gradient over a symmetric map. Channels that are no multiples of 16 are padded with zeros, in copies."""
     check_device(features, triton_gemm.INTERPRETED)
     num_outputs, capacity = int(weight.shape[2]), kernel_map.capacity_out
     if out is None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from coevo.kernels.sparse.convolution.alignment import missing
 from coevo.kernels.sparse.convolution.plan import Plan
 from coevo.kernels.sparse.hierarchy import Hierarchy
+from coevo.kernels.sparse.inference.alignment import align_conv, align_linear, aligned
 from coevo.kernels.sparse.inference.folding import FoldedConv, fold, fold_linear
 from coevo.kernels.sparse.maps.kernel_map import KernelMap
 from coevo.kernels.sparse.modules.blocks import ConvBlock, ResidualBlock, layers_of
@@ -21,8 +23,6 @@ from coevo.kernels.sparse.points.lookup import find_corners
 from coevo.kernels.sparse.points.scatter_mean import Membership, scatter_mean
 
 LEVELS = STAGES + 1
-ALIGNED_CHANNELS = 16
-"""The input gets zeros up to a multiple of this many channels, so that its rows are copied 16 bytes at a time."""
 ONE = (1, 1, 1)
 HEAD = Plan(dataflow="unsorted", rows=128, columns=32, depth=32, warps=4, stages=3)
 """How the classifier's product is carried out on a device."""
@@ -47,12 +47,11 @@ class StaticUNet:
     """The network in `dtype`, in evaluation mode, over preallocated capacities. It copies the weights."""
 
     def __init__(self, net: MinkUNet, dtype: torch.dtype) -> None:
-        self.dtype, self.channels, self.num_classes = dtype, net.channels, net.num_classes
+        self.dtype, self.num_classes = dtype, net.num_classes
+        self.channels = tuple(aligned(each) for each in net.channels)
         self.in_channels = net.in_channels
         first, norm, _, last, last_norm, _ = layers_of(net.stem)
         self.stem = [fold(first, norm, dtype, relu=True), fold(last, last_norm, dtype, relu=True)]
-        self.padding = -self.in_channels % ALIGNED_CHANNELS
-        self.stem[0].weight = nn.functional.pad(self.stem[0].weight, (0, 0, 0, self.padding))
         self.down: list[FoldedConv] = []
         self.up: list[FoldedConv] = []
         self.blocks_down: list[list[_Residual]] = []
@@ -68,6 +67,7 @@ class StaticUNet:
         assert isinstance(linear, nn.Linear)
         self.classifier = fold_linear(linear, None, dtype, relu=False)
         on_device = linear.weight.is_cuda and dtype is not torch.float64
+        align_linear(self.classifier, outputs=False)
         self.head = FoldedConv(
             self.classifier.weight[None], linear.bias.detach().float(), False, plan=HEAD if on_device else None
         )
@@ -78,6 +78,20 @@ class StaticUNet:
                 inner, its_norm = layers[0], layers[1]
                 assert isinstance(inner, nn.Linear) and isinstance(its_norm, nn.BatchNorm1d)
                 self.transforms.append(fold_linear(inner, its_norm, dtype, relu=True))
+                align_linear(self.transforms[-1])
+        self._align(net.channels)
+
+    def _align(self, cs: tuple[int, ...]) -> None:
+        """Every layer between the input and the classifier with channels in multiples of 16; `cs` are the network's."""
+        align_conv(self.stem[0], [self.in_channels])
+        align_conv(self.stem[1], [cs[0]])
+        for stage in range(STAGES):
+            here, there = cs[stage], cs[stage + 1]
+            align_conv(self.down[stage], [here])
+            _align_blocks(self.blocks_down[stage], [here], there)
+            below, made = cs[STAGES + stage], cs[STAGES + stage + 1]
+            align_conv(self.up[stage], [below])
+            _align_blocks(self.blocks_up[stage], [made, cs[STAGES - 1 - stage]], made)
 
     def convolutions(self) -> dict[str, FoldedConv]:
         """Every launch of a convolution by the name of its module in the network."""
@@ -107,7 +121,7 @@ class StaticUNet:
             count: int32 [1] on the device, rows in use.
             coords: float [N, 4], of the points, for a network of raw points; `made` merged them.
         """
-        features = nn.functional.pad(features.to(self.dtype), (0, self.padding))
+        features = nn.functional.pad(features.to(self.dtype), (0, missing(self.in_channels)))
         if coords is not None:
             found: Tensor = self.classifier(self._penultimate(features, made, coords))
             return found
@@ -199,6 +213,13 @@ def _fold_block(block: nn.Module, dtype: torch.dtype) -> FoldedConv:
     assert isinstance(block, ConvBlock)
     conv, norm, _ = layers_of(block.net)
     return fold(conv, norm, dtype, relu=True)
+
+
+def _align_blocks(blocks: list[_Residual], inputs: list[int], width: int) -> None:
+    for block in blocks:
+        align_conv(block.first, inputs)
+        align_conv(block.last, [width], shortcut=inputs)
+        inputs = [width]
 
 
 def _residual(block: nn.Module, dtype: torch.dtype) -> _Residual:

@@ -82,7 +82,7 @@ class CoevoEngine(Engine):
         net = _loaded(MinkUNet(CLASSES, INPUTS, ratio), state).eval()
 
         def made(graph: bool) -> Run:
-            static = compile_for_inference(net, capacity * batch, graph=graph)
+            static = compile_for_inference(net, capacity * batch, extent=grid, batches=batch, graph=graph)
             return lambda scan: static(scan.half, scan.coords)
 
         return {way: made(way == "captured") for way in self.ways if only in (None, way)}
@@ -107,16 +107,19 @@ class CoevoEngine(Engine):
     def centerpoint(self, grid: tuple[int, int, int], inputs: int) -> Any:
         return CenterPointEncoder(inputs).cuda().eval().half()
 
-    def stages(self, state: State, ratio: float, scan: Scan, capacity: int) -> dict[str, Any]:
+    def stages(
+        self, state: State, ratio: float, grid: tuple[int, int, int], scan: Scan, capacity: int
+    ) -> dict[str, Any]:
         """Times of the captured network's parts: maps alone, kernels by name, and what SPVCNN's points add."""
-        static = compile_for_inference(_loaded(MinkUNet(CLASSES, INPUTS, ratio), state).eval(), capacity)
+        net = _loaded(MinkUNet(CLASSES, INPUTS, ratio), state).eval()
+        static = compile_for_inference(net, capacity, extent=grid)
         whole = static(scan.half, scan.coords)
         del whole
         found: dict[str, Any] = {
             "captured_device_ms": device_ms(lambda: static(scan.half, scan.coords, check=False), calls=3),
             "captured_kernels": kernels(lambda: static(scan.half, scan.coords)),
         }
-        maps = _captured_maps(scan, capacity, static.splits)
+        maps = _captured_maps(scan, capacity, static.splits, grid)
         for _ in range(3):
             maps()
         found["maps_captured_ms"] = device_ms(maps, calls=5)
@@ -124,7 +127,7 @@ class CoevoEngine(Engine):
         found["maps_kernels"] = kernels(maps)
         points = SPVCNN(CLASSES, INPUTS, ratio).cuda().eval()
         points.load_state_dict(_loaded(MinkUNet(CLASSES, INPUTS, ratio), state).state_dict(), strict=False)
-        with_points = compile_for_inference(points, capacity)
+        with_points = compile_for_inference(points, capacity, extent=grid)
         with_points(scan.half, scan.coords)
         found["spvcnn_captured_device_ms"] = device_ms(
             lambda: with_points(scan.half, scan.coords, check=False), calls=3
@@ -134,14 +137,16 @@ class CoevoEngine(Engine):
         return found
 
 
-def _captured_maps(scan: Scan, capacity: int, splits: tuple[int, ...]) -> Callable[[], None]:
+def _captured_maps(
+    scan: Scan, capacity: int, splits: tuple[int, ...], grid: tuple[int, int, int]
+) -> Callable[[], None]:
     """All levels and maps of a scan in one graph: coordinates in, maps of five strides out."""
     coords = torch.zeros((capacity, 4), dtype=torch.int32, device="cuda")
     coords[: len(scan)] = scan.coords
     count = torch.tensor([len(scan)], dtype=torch.int32, device="cuda")
 
     def build() -> Any:
-        return build_levels(coords, 5, count=count, capacity=rooms(capacity), splits=splits)
+        return build_levels(coords, 5, count=count, capacity=rooms(capacity), splits=splits, extent=grid)
 
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):

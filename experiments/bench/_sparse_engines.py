@@ -77,7 +77,9 @@ class Engine:
         """CenterPoint's sparse encoder with random parameters, in half precision."""
         raise NotImplementedError(f"{self.name} has no CenterPoint encoder here")
 
-    def stages(self, state: State, ratio: float, scan: Scan, capacity: int) -> dict[str, Any]:
+    def stages(
+        self, state: State, ratio: float, grid: tuple[int, int, int], scan: Scan, capacity: int
+    ) -> dict[str, Any]:
         """What more is known of an engine's stages."""
         return {}
 

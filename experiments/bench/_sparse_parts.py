@@ -181,7 +181,7 @@ def _stages(row: dict[str, Any], bench: Bench, engine: Engine, scan: Scan) -> No
     row["idle_ms"] = row["wall_ms"] - row["device_busy_ms"]
     brief = {name: value for name, value in row.items() if not isinstance(value, (list, dict))}
     print(f"stages {engine.name}: {brief}", flush=True)
-    row.update(engine.stages(state, 1.0, scan, bench.arguments.capacity))
+    row.update(engine.stages(state, 1.0, bench.grid, scan, bench.arguments.capacity))
 
 
 @torch.no_grad()

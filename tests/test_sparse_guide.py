@@ -17,7 +17,7 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", TEXT.split("## Tuning")[0], flags=
 
 def test_every_snippet_runs_in_order(tmp_path):
     pytest.importorskip("torch")
-    assert len(SNIPPETS) == 8
+    assert len(SNIPPETS) == 9
     script = tmp_path / "snippets.py"
     text = "\n".join(SNIPPETS).replace("import torch\n", "import torch\n\ntorch.manual_seed(0)\n", 1)
     script.write_text(text + "\nassert of_points.shape == (2000, 19)\nassert len(made.levels) == 5\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """Compiled networks and training steps through the device's kernels, in Triton's interpreter where there is no device.
 
-Capacities exceed the scan, and every buffer that is not filled when it is allocated is poisoned (NaN, or row 3): what is
+Capacities exceed the scan, and every buffer that is not filled when allocated is poisoned (NaN, or row 3): what is
 right then was computed from what was written.
 """
 

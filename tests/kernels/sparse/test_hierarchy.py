@@ -104,6 +104,13 @@ def test_with_a_capacity_rows_beyond_the_count_are_left_alone(kernels, used):
     made.check()
 
 
+def test_coordinates_may_be_of_another_layout(kernels):
+    coords = surface(np.random.default_rng(6), 60, 9)
+    strided = coords.t().contiguous().t()
+    assert not strided.is_contiguous()
+    compare(built(kernels, strided), built(kernels, coords.to(torch.int64)))
+
+
 def test_points_of_one_voxel_are_merged(kernels):
     from coevo.kernels.sparse.hierarchy import reference
 
@@ -136,6 +143,10 @@ def test_what_is_wrong_is_flagged_on_the_device(kernels):
         made.check()
     with pytest.raises(InputError, match=r"-65536 .. 65535"):
         built(kernels, far)
+
+    wide = coords.to(torch.int64)
+    wide[4, 1] += 2**32
+    assert int(built(kernels, wide, capacity=len(wide)).status) == 1
 
     twice = torch.cat([coords, coords[3:4]])
     assert int(built(kernels, twice, capacity=len(twice)).status) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coevo.errors import missing_extra
+from coevo.errors import InputError, missing_extra
 from coevo.kernels.sparse.coordinates import keys
 
 try:
@@ -107,11 +107,10 @@ def _pack(
     if HAS_COUNT:
         used = inside & (row < tl.load(count))
     at = coords + 4 * row.to(tl.int64)
-    batch = tl.load(at, mask=used, other=0).to(tl.int32)
-    x = tl.load(at + 1, mask=used, other=0).to(tl.int32)
-    y = tl.load(at + 2, mask=used, other=0).to(tl.int32)
-    z = tl.load(at + 3, mask=used, other=0).to(tl.int32)
-    possible = in_range(x, y, z) & (batch >= 0) & (batch < MOST_BATCHES)
+    batch, x = tl.load(at, mask=used, other=0), tl.load(at + 1, mask=used, other=0)
+    y, z = tl.load(at + 2, mask=used, other=0), tl.load(at + 3, mask=used, other=0)
+    possible = in_range(x, y, z) & (batch >= 0) & (batch < MOST_BATCHES)  # before int64 is cut to int32
+    batch, x, y, z = batch.to(tl.int32), x.to(tl.int32), y.to(tl.int32), z.to(tl.int32)
     if SHORT:
         possible = possible & (x >> X == x >> 31) & (y >> Y == y >> 31) & (z >> Z == z >> 31) & (batch < 1 << BATCH)
         short = _short(batch, x, y, z, X, Y, Z, DROPPED)
@@ -155,10 +154,12 @@ def _settle(keys, given, keys_out, given_out, rows, BITS: tl.constexpr, BLOCK: t
 
 
 def pack(coords: Tensor, count: Tensor | None = None, extent: keys.Extent | None = None) -> tuple[Tensor, Tensor]:
-    """The keys of coords int32 [N, 4], N >= 1: int64 [N]; `NO_VOXEL` where they cannot be packed or lie outside the
-    extent, and `NOTHING` in rows from count (int32 [1] on the device) on. Then, with an extent, int32 [N]: what differs
+    """The keys of coords int32 or int64 [N, 4], N >= 1: int64 [N]; `NO_VOXEL` where they cannot be packed or lie outside
+    the extent, and `NOTHING` in rows from count (int32 [1] on the device) on. Then, with an extent, int32 [N]: what differs
     within it, but for the lowest bits; else the keys once more."""
-    rows = len(coords)
+    if not (coords.is_cuda or INTERPRETED):
+        raise InputError(f"Triton's kernels need coordinates on a CUDA device, got {coords.device}: use `reference`")
+    coords, rows = coords.contiguous(), len(coords)
     out = torch.empty(rows, dtype=torch.int64, device=coords.device)
     shorts = out if extent is None else torch.empty(rows, dtype=torch.int32, device=coords.device)
     x, y, z = (0, 0, 0) if extent is None else extent.bits

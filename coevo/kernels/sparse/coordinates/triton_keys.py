@@ -154,9 +154,13 @@ def _settle(keys, given, keys_out, given_out, rows, BITS: tl.constexpr, BLOCK: t
 
 
 def pack(coords: Tensor, count: Tensor | None = None, extent: keys.Extent | None = None) -> tuple[Tensor, Tensor]:
-    """The keys of coords int32 or int64 [N, 4], N >= 1: int64 [N]; `NO_VOXEL` where they cannot be packed or lie outside
-    the extent, and `NOTHING` in rows from count (int32 [1] on the device) on. Then, with an extent, int32 [N]: what differs
-    within it, but for the lowest bits; else the keys once more."""
+    """The keys of coords int32 or int64 [N, 4], N >= 1.
+
+    Returns:
+        int64 [N]; `NO_VOXEL` where they cannot be packed or lie outside the extent, and `NOTHING` in rows from count
+        (int32 [1] on the device) on.
+        With an extent int32 [N]: what differs within it, but for the lowest bits; else the keys once more.
+    """
     if not (coords.is_cuda or INTERPRETED):
         raise InputError(f"Triton's kernels need coordinates on a CUDA device, got {coords.device}: use `reference`")
     coords, rows = coords.contiguous(), len(coords)

@@ -27,13 +27,16 @@ class ChainGroup:
     logs: Floats
 
 
-def chain_groups(tables: Tables, fixed: Whole | None = None) -> list[ChainGroup]:
+def chain_groups(tables: Tables, fixed: Whole | None = None, padding: bool = True) -> list[ChainGroup]:
     """All chains of all groups; for Y with R and X with S all pairs whose input tile fits by itself.
-    `fixed` [8, L + A]: bounds that are given, 0 where they are free."""
+    `fixed` [8, L + A]: bounds that are given, 0 where they are free. Without `padding` those alone whose product is the
+    size."""
     found = []
     for group in GROUPS:
         windowed = tables.sliding_window and len(group) == 2
         lists = [loop_chains(tables, loop, not windowed, None if fixed is None else fixed[loop]) for loop in group]
+        if not padding:
+            lists = [each[each.prod(axis=1) == tables.sizes[loop]] for loop, each in zip(group, lists, strict=True)]
         if len(lists) == 1:
             bounds = lists[0][:, None, :]
         else:

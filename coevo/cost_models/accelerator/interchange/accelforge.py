@@ -8,6 +8,7 @@ throughputs in actions of one bit a second, so that none of its component models
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from coevo.cost_models.accelerator.assumptions import Assumptions
@@ -37,6 +38,17 @@ def documents(layer: Layer, accelerator: Accelerator, mapping: Mapping) -> dict[
 
 def architecture(accelerator: Accelerator, layer: Layer | None = None) -> str:
     """`layer` matters where its widths differ from the accelerator's."""
+    return architecture_text(architecture_nodes(accelerator, layer))
+
+
+def architecture_text(nodes: Sequence[Tagged]) -> str:
+    return dump({"arch": {"nodes": list(nodes)}})
+
+
+def architecture_nodes(
+    accelerator: Accelerator, layer: Layer | None = None, loops: Sequence[str] = DIMENSIONS
+) -> list[Tagged]:
+    """From the outermost in. `loops`: those that the workload names."""
     base = (layer.bits if layer else None) or accelerator.bits
     parts = components(accelerator, "AccelForge", network_energy=True)
     names = dict(zip(range(len(accelerator.axes)), axis_names(accelerator), strict=True))
@@ -52,7 +64,7 @@ def architecture(accelerator: Accelerator, layer: Layer | None = None) -> str:
                     "fanout": axis.size,
                     "may_reuse": " | ".join(passes) or "Nothing",
                 }
-                stray = [name.lower() for name in DIMENSIONS if name not in axis.dimensions]
+                stray = [name.lower() for name in loops if name not in axis.dimensions]
                 if stray:
                     spatial["loop_bounds"] = [{"expression": " | ".join(stray), "operator": "==", "value": 1}]
                 nodes.append(Tagged("Container", {"name": names[position], "spatial": [spatial]}))
@@ -75,7 +87,7 @@ def architecture(accelerator: Accelerator, layer: Layer | None = None) -> str:
             },
         )
     )
-    return dump({"arch": {"nodes": nodes}})
+    return nodes
 
 
 def _reuses(network: Any, tensor: str) -> bool:
@@ -150,31 +162,29 @@ def _memory(part: Component, accelerator: Accelerator, base: tuple[int, int, int
     return Tagged("Memory", content)
 
 
-def workload(layer: Layer, accelerator: Accelerator) -> str:
-    """One einsum over the eight loops (lower case); inputs are indexed by row and column with stride and dilation."""
+def workload(layer: Layer, accelerator: Accelerator, loops: Sequence[str] = DIMENSIONS) -> str:
+    """One einsum over `loops` (lower case), the others of size 1; inputs are indexed by row and column with stride and
+    dilation."""
     bits = layer.bits or accelerator.bits
 
-    def window(outputs: str, taps: str, axis: int) -> str:
-        stride, dilation = layer.stride[axis], layer.dilation[axis]
-        return f"{stride} * {outputs} + {dilation} * {taps}"
+    def named(names: str) -> dict[str, str]:
+        return {name: name.lower() for name in names if name in loops}
+
+    def window(rank: str, axis: int) -> dict[str, str]:
+        steps = (layer.stride[axis], "YX"[axis]), (layer.dilation[axis], "RS"[axis])
+        terms = [f"{step} * {name.lower()}" for step, name in steps if name in loops]
+        return {rank: " + ".join(terms)} if terms else {}
 
     accesses = [
-        {"name": "weights", "projection": {name: name.lower() for name in "GKCRS"}},
-        {
-            "name": "inputs",
-            "projection": {
-                **{name: name.lower() for name in "NGC"},
-                "H": window("y", "r", 0),
-                "W": window("x", "s", 1),
-            },
-        },
-        {"name": "outputs", "projection": {name: name.lower() for name in "NGKYX"}, "output": True},
+        {"name": "weights", "projection": named("GKCRS")},
+        {"name": "inputs", "projection": {**named("NGC"), **window("H", 0), **window("W", 1)}},
+        {"name": "outputs", "projection": named("NGKYX"), "output": True},
     ]
     return dump(
         {
             "workload": {
                 "iteration_space_shape": {
-                    name.lower(): f"0 <= {name.lower()} < {size}" for name, size in layer.sizes.items()
+                    name.lower(): f"0 <= {name.lower()} < {size}" for name, size in layer.sizes.items() if name in loops
                 },
                 "bits_per_value": dict(zip(TENSORS, bits, strict=True)),
                 "einsums": [{"name": EINSUM, "tensor_accesses": accesses}],

@@ -65,7 +65,7 @@ class Tree:
 
     def __init__(self, tables: Tables, goal: str, best: MappingArrays | None = None, constraints: Bound = FREE) -> None:
         self.tables, self.goal, self.constraints = tables, goal, constraints
-        self.groups = chain_groups(tables, constraints.bounds)
+        self.groups = chain_groups(tables, constraints.bounds, constraints.padding)
         self.with_energy, self.with_cycles = goal in ("edp", "energy"), goal in ("edp", "cycles")
         self.best = best
         self.cutoff = np.inf if best is None else float(np.log(judge(tables, best, goal).value[0]))

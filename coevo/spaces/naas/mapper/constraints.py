@@ -17,11 +17,13 @@ from coevo.hardware.accelerators import DIMENSIONS, TENSORS, Accelerator
 class Constraints:
     """`temporal`: by memory, bounds of loops there; `spatial`: by axis ("memory.axis"), bounds along it; `stays`: by
     memory, the tensor over whose reuse the innermost loops there run ("weights": N, Y, X; "inputs": K; "outputs": C, R,
-    S). What is not named is free. A name that nothing has, or a bound that cannot be, is an error."""
+    S); `padding` False: the bounds of every loop multiply to its size. What is not named is free. A name that nothing
+    has, or a bound that cannot be, is an error."""
 
     temporal: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     spatial: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     stays: Mapping[str, str] = field(default_factory=dict)
+    padding: bool = True
 
     def bind(self, layer: Layer, accelerator: Accelerator) -> Bound:
         """As arrays for one layer; refuses what binds to nothing."""
@@ -52,7 +54,7 @@ class Constraints:
             if tensor not in TENSORS:
                 raise InputError(f"constraints: stays of {name!r}: expected {', '.join(TENSORS)}, got {tensor!r}")
             stays[memories.index(name)] = TENSORS.index(tensor)
-        return Bound(bounds if bounds.any() else None, stays)
+        return Bound(bounds if bounds.any() else None, stays, self.padding)
 
     @staticmethod
     def _check(
@@ -80,10 +82,12 @@ class Constraints:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Bound:
-    """Constraints on one layer: `bounds` int64 [8, L + A], 0 where free (None where all are); `stays` by memory."""
+    """Constraints on one layer: `bounds` int64 [8, L + A], 0 where free (None where all are); `stays` by memory;
+    `padding` as given."""
 
     bounds: NDArray[np.int64] | None
     stays: Mapping[int, int]
+    padding: bool = True
 
 
 FREE = Bound(None, {})

@@ -12,6 +12,7 @@ from coevo.cost_models.accelerator.bounds.falling import falling_targets
 from coevo.hardware.accelerators import Axis, Network
 from coevo.kernels.mapping_cost import MappingArrays, axis_excess, cost, count, excess_bits
 from coevo.spaces.naas.mapper.branch_and_bound import Tree
+from coevo.spaces.naas.mapper.constraints import Bound
 from coevo.spaces.naas.mapper.encoding import decode, gene_count
 from coevo.spaces.naas.mapper.evolution import evolve
 from coevo.spaces.naas.mapper.goals import GOALS, goal_value, judge
@@ -70,10 +71,13 @@ def every_mapping(tables):
         yield MappingArrays(temporal, np.broadcast_to(rank, temporal.shape).copy(), spatial)
 
 
-def least_of_all(tables):
-    """The least of each goal over all mappings; None where nothing fits."""
+def least_of_all(tables, padding=True):
+    """The least of each goal over all mappings, or those without padding; None where nothing fits."""
     least = dict.fromkeys(GOALS, np.inf)
     for mappings in every_mapping(tables):
+        if not padding:
+            even = (mappings.temporal.prod(axis=1) * mappings.spatial.prod(axis=1) == tables.sizes).all(axis=1)
+            mappings = MappingArrays(mappings.temporal[even], mappings.rank[even], mappings.spatial[even])
         if not len(mappings):
             return None
         costs = cost(tables, count(tables, mappings))
@@ -123,6 +127,24 @@ def test_the_tree_finds_the_least_of_all_mappings(assumptions):
         assert found.closed
         assert found.value == pytest.approx(least[goal], rel=1e-9)
         assert found.bound == found.value
+
+
+def test_without_padding_it_is_the_least_of_the_mappings_that_have_none():
+    dearer = 0
+    for seed, shape in enumerate([{"K": 6, "C": 3}, {"K": 5, "Y": 3}, {"C": 6, "R": 2}, {"N": 3, "K": 4}]):
+        tables, free = instance(np.random.default_rng(seed), shape, SWITCHES[seed], falling=False)
+        least = least_of_all(tables, padding=False)
+        for goal in GOALS:
+            found = Tree(tables, goal, constraints=Bound(None, {}, padding=False)).run(10_000)
+            if least is None:
+                assert found.best is None
+                continue
+            best = found.best
+            assert (best.temporal.prod(axis=1) * best.spatial.prod(axis=1) == tables.sizes).all()
+            assert found.closed
+            assert found.value == pytest.approx(least[goal], rel=1e-9)
+            dearer += least[goal] > free[goal] * (1 + 1e-9)
+    assert dearer  # padding is of use somewhere
 
 
 @pytest.mark.parametrize("number", range(4))

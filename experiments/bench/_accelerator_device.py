@@ -23,16 +23,7 @@ CHECKED = 100_000
 
 
 def on_device(arguments: Any, result: _bench.Result) -> None:
-    import torch
-
-    properties = torch.cuda.get_device_properties()
-    result.measurements["accelerator"] = {
-        "name": properties.name,
-        "memory_gib": round(properties.total_memory / 2**30, 1),
-        "multiprocessors": properties.multi_processor_count,
-        "l2_mib": properties.L2_cache_size / 2**20,
-        "cuda": torch.version.cuda,
-    }
+    result.measurements["accelerator"] = _bench.gpu()
     copy_gb_s = _copy_gb_s()
     rows: dict[str, Any] = {"copy_gb_s": copy_gb_s}
     for setting in SETTINGS:

@@ -47,6 +47,20 @@ def device(packages: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
+def gpu() -> dict[str, Any]:
+    """The CUDA device and CUDA's version."""
+    import torch
+
+    properties = torch.cuda.get_device_properties(0)
+    return {
+        "name": properties.name,
+        "memory_gib": round(properties.total_memory / 2**30, 1),
+        "multiprocessors": properties.multi_processor_count,
+        "l2_mib": properties.L2_cache_size / 2**20,
+        "cuda": torch.version.cuda,
+    }
+
+
 def commit() -> str | None:
     """The commit of this tree, with "+changes" where tracked files of the package differ from it; None without git."""
     head = _git("rev-parse", "--short=12", "HEAD")

@@ -67,7 +67,7 @@ def _measured(
     on_cpu = noisy_expectations(programs, data, engine="torch")
     copy_gb_s = _copy_gb_s(arguments.device)
     rows: dict[str, dict[str, Any]] = {}
-    result.measurements["accelerator"] = _accelerator()
+    result.measurements["accelerator"] = _bench.gpu()
     for name, limit in LIMITS.items():
         rows[name] = {}
         dtype = np.dtype(name).type
@@ -161,19 +161,6 @@ def _on_cpu(part: str) -> dict[str, Any]:
     document = json.loads(ON_CPU.read_text(encoding="utf-8"))
     there = {key: document["device"][key] for key in ("cpu", "cores", "commit")}
     return {"on_a_cpu": {"device": there, "measured": document["measurements"].get(part)}}
-
-
-def _accelerator() -> dict[str, Any]:
-    import torch
-
-    properties = torch.cuda.get_device_properties()
-    return {
-        "name": properties.name,
-        "memory_gib": round(properties.total_memory / 2**30, 1),
-        "multiprocessors": properties.multi_processor_count,
-        "l2_mib": properties.L2_cache_size / 2**20,
-        "cuda": torch.version.cuda,
-    }
 
 
 def _copy_gb_s(device: str) -> float:

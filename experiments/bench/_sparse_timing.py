@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import _bench
 import torch
 
 Work = Callable[[], Any]
@@ -117,15 +118,10 @@ def _idle_in_pools() -> float:
 
 def ceilings() -> dict[str, Any]:
     """The device, and what a large copy and a large half-precision product reach on it."""
-    properties = torch.cuda.get_device_properties(0)
     copy_ms = _copy_ms()
     product_ms = _product_ms()
     return {
-        "name": properties.name,
-        "memory_gib": round(properties.total_memory / 2**30, 1),
-        "multiprocessors": properties.multi_processor_count,
-        "l2_mib": properties.L2_cache_size / 2**20,
-        "cuda": torch.version.cuda,
+        **_bench.gpu(),
         "copy_gb_s": round(2 * 2**30 / copy_ms / 1e6, 1),
         "half_product_tflop_s": round(2 * 8192**3 / product_ms / 1e9, 1),
     }

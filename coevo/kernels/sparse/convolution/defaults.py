@@ -38,20 +38,7 @@ def default_plan(features: Tensor, weight: Tensor, kernel_map: KernelMap, second
         tile = _float_tile(num_outputs, torch.get_float32_matmul_precision() == "highest")
     else:
         tile = _half_tile(num_inputs, num_outputs, splits, kernel_map.volume)
-    rows, columns, depth, extra, warps, stages, registers = tile
-    return Plan(
-        splits=splits,
-        rows=rows,
-        columns=columns,
-        depth=depth,
-        extra=extra,
-        warps=warps,
-        stages=stages,
-        registers=registers,
-        half_partials=not is_wide,
-        described=columns > 32,
-        permuted=kernel_map.volume >= 27,  # other maps are for one convolution: a copy of them would not pay
-    )
+    return Plan.of_tile(tile, splits, kernel_map.volume, half_partials=not is_wide)
 
 
 _Tile = tuple[int, int, int, int, int, int, int | None]

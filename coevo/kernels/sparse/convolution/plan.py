@@ -7,6 +7,8 @@ from typing import Literal
 
 from coevo.errors import InputError
 
+Tile = tuple[int, int, int, int, int, int, int | None]
+"""Rows, columns, depth, extra, warps, stages and registers of a plan."""
 Dataflow = Literal["reference", "sorted", "unsorted", "gather_scatter", "fetch_on_demand"]
 DATAFLOWS = ("reference", "sorted", "unsorted", "gather_scatter", "fetch_on_demand")
 
@@ -60,3 +62,22 @@ class Plan:
                 raise InputError(f"a plan's {name} must be a power of two >= 16, got {value}")
         if self.extra and (self.extra < 16 or self.extra & (self.extra - 1)):
             raise InputError(f"a plan's extra must be 0 or a power of two >= 16, got {self.extra}")
+
+    @classmethod
+    def of_tile(cls, tile: Tile, splits: int, volume: int, half_partials: bool) -> Plan:
+        """The sorted implicit GEMM over a map of `volume` offsets. A map of few is for one convolution: a copy of it in
+        the sorted order would not pay."""
+        rows, columns, depth, extra, warps, stages, registers = tile
+        return cls(
+            splits=splits,
+            rows=rows,
+            columns=columns,
+            depth=depth,
+            extra=extra,
+            warps=warps,
+            stages=stages,
+            registers=registers,
+            half_partials=half_partials,
+            described=columns > 32,
+            permuted=volume >= 27,
+        )

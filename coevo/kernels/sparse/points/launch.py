@@ -20,6 +20,13 @@ def _blocks(channels: int) -> tuple[int, int]:
     return block, -(-channels // block)
 
 
+def _tiling(rows: int, channels: int) -> tuple[tuple[int, int], int, int]:
+    """(grid, rows of a block, channels of a block) for `_TILE` elements a program."""
+    block, across = _blocks(channels)
+    block_rows = max(1, _TILE // block)
+    return (-(-rows // block_rows), across), block_rows, block
+
+
 def _check(name: str, features: Tensor, others: dict[str, Tensor]) -> None:
     if not features.is_floating_point() or features.dim() != 2 or features.shape[1] < 1:
         shape = tuple(features.shape)
@@ -38,10 +45,9 @@ def weighted_gather(
     num_points, each = rows.shape
     channels = features.shape[1]
     out = torch.empty((num_points, channels), dtype=features.dtype, device=features.device)
-    block, across = _blocks(channels)
-    block_points = max(1, _TILE // block)
+    grid, block_points, block = _tiling(num_points, channels)
     if num_points:
-        kernels.weighted_gather_kernel[(-(-num_points // block_points), across)](
+        kernels.weighted_gather_kernel[grid](
             features, rows, weights, features if added is None else added.contiguous(), out,
             rows if count is None else count, num_points, channels, J=each, HAS_COUNT=count is not None,
             HAS_ADDED=added is not None, WIDE=features.dtype == torch.float64, BLOCK_P=block_points, BLOCK_C=block,
@@ -72,10 +78,9 @@ def gather_mean_gradient(gradient: Tensor, index: Tensor, segments: Segments) ->
     gradient = gradient.contiguous()
     rows, channels = index.shape[0], gradient.shape[1]
     out = torch.empty((rows, channels), dtype=gradient.dtype, device=gradient.device)
-    block, across = _blocks(channels)
-    block_points = max(1, _TILE // block)
+    grid, block_points, block = _tiling(rows, channels)
     if rows:
-        kernels.gather_mean_gradient_kernel[(-(-rows // block_points), across)](
+        kernels.gather_mean_gradient_kernel[grid](
             gradient, index, segments.starts, out, rows, channels, WIDE=gradient.dtype == torch.float64,
             BLOCK_P=block_points, BLOCK_C=block,
         )  # fmt: skip
@@ -93,10 +98,9 @@ def pool(features: Tensor, neighbours: Tensor, count: Tensor, largest: bool) -> 
         chosen = torch.empty((capacity, channels), dtype=torch.int8, device=device)
     else:
         chosen = torch.empty(capacity, dtype=torch.int32, device=device)
-    block, across = _blocks(channels)
-    block_rows = max(1, _TILE // block)
+    grid, block_rows, block = _tiling(capacity, channels)
     if capacity:
-        kernels.pool_kernel[(-(-capacity // block_rows), across)](
+        kernels.pool_kernel[grid](
             features, neighbours, count, out, chosen, capacity, channels, K=volume, LARGEST=largest,
             BLOCK_M=block_rows, BLOCK_C=block,
         )  # fmt: skip
@@ -109,10 +113,9 @@ def pool_gradient(gradient: Tensor, outputs: Tensor, count: Tensor, chosen: Tens
     volume, capacity = outputs.shape
     channels = gradient.shape[1]
     out = torch.empty((capacity, channels), dtype=gradient.dtype, device=gradient.device)
-    block, across = _blocks(channels)
-    block_rows = max(1, _TILE // block)
+    grid, block_rows, block = _tiling(capacity, channels)
     if capacity:
-        kernels.pool_gradient_kernel[(-(-capacity // block_rows), across)](
+        kernels.pool_gradient_kernel[grid](
             gradient, outputs, count, chosen, out, capacity, channels, K=volume, LARGEST=largest,
             BLOCK_M=block_rows, BLOCK_C=block,
         )  # fmt: skip

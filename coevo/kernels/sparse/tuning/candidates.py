@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from coevo.kernels.sparse.convolution.plan import Plan
+from coevo.kernels.sparse.convolution.plan import Plan, Tile
 
 # (rows, columns, depth, extra, warps, stages, registers) of the implicit GEMM. Of the 54 tiles that were measured over
 # the layers of MinkUNet on an H200, the first six are within 3 % of the best on average, and all within 0.1 %.
-TILES: tuple[tuple[int, int, int, int, int, int, int | None], ...] = (
+TILES: tuple[Tile, ...] = (
     (64, 128, 32, 0, 4, 4, None),
     (64, 32, 16, 0, 4, 4, None),
     (64, 64, 32, 0, 4, 4, None),
@@ -35,28 +35,15 @@ def splits_of(volume: int, widest: int) -> tuple[int, ...]:
 def plans_of(inputs: int, outputs: int, splits: int, volume: int = 27) -> list[Plan]:
     """Plans of the sorted implicit GEMM for a layer's channels and offsets, those that are best most often first."""
     found: list[Plan] = []
-    for rows, columns, depth, extra, warps, stages, registers in TILES:
+    for tile in TILES:
+        _, columns, depth, extra, *_ = tile
         if columns > max(32, _power(outputs)) or 4 * columns < _power(outputs):
             continue
         if depth > max(16, _power(inputs)) or 4 * depth < min(128, _power(inputs)):
             continue
         if extra and inputs % (depth + extra):
             continue
-        found.append(
-            Plan(
-                splits=splits,
-                rows=rows,
-                columns=columns,
-                depth=depth,
-                extra=extra,
-                warps=warps,
-                stages=stages,
-                registers=registers,
-                half_partials=splits > 1,
-                described=columns > 32,
-                permuted=volume >= 27,
-            )
-        )
+        found.append(Plan.of_tile(tile, splits, volume, half_partials=splits > 1))
     return found
 
 

@@ -43,7 +43,7 @@ def build_hardware(
     own = template.own_design()
     if connectivity:
         count = pick.integer("array_axes", 1, 3 if most >= 8 else 1)
-        each = loops_along_one_axis(own) if loops_per_axis == "baseline" else loops_per_axis
+        each = _loops_along(own, loops_per_axis)
         along = [with_groups(loops) for loops in parallel_loops(pick, encoding, count, each)]
     else:
         along = [loops for loops, _ in own.axes]
@@ -99,9 +99,11 @@ def least_bytes(part: Part) -> int:
     return min(part.own_bytes, part.sizes[0]) if part.own_too else part.sizes[0]
 
 
-def loops_along_one_axis(design: HardwareDesign) -> int:
-    """The most loops that a design has along one axis, without groups."""
-    return max(1, *(sum(loop in LOOPS for loop in loops) for loops, _ in design.axes))
+def _loops_along(own: HardwareDesign, loops_per_axis: LoopsPerAxis) -> int:
+    """The loops of each axis; "baseline": the most that the baseline has along one, without groups."""
+    if loops_per_axis != "baseline":
+        return loops_per_axis
+    return max(1, *(sum(loop in LOOPS for loop in loops) for loops, _ in own.axes))
 
 
 def answers_of(
@@ -110,7 +112,7 @@ def answers_of(
     """The answers that come nearest to the baseline: its array with the first loops of each axis, its sizes where they
     are on offer, its rate. A search may begin with it."""
     own = template.own_design()
-    each = loops_along_one_axis(own) if loops_per_axis == "baseline" else loops_per_axis
+    each = _loops_along(own, loops_per_axis)
     along = tuple(tuple(loop for loop in loops if loop in LOOPS)[:each] for loops, _ in own.axes[:3])
     wanted: dict[str, Any] = {"array_axes": len(along), "network_sixteenths": 16}
     wanted |= {f"axis{number}": size for number, (_, size) in enumerate(own.axes)}

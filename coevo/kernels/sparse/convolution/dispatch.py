@@ -64,11 +64,10 @@ def weight_gradient(
     features: Tensor, second: Tensor | None, gradient: Tensor, kernel_map: KernelMap, plan: Plan | None
 ) -> Tensor:
     """[K, C_in, C_out], float32 for half types."""
-    if second is not None:
-        features = torch.cat([features, second], dim=1)
     chosen = plan or default_plan(features, features.new_empty((1, 1, gradient.shape[1])), kernel_map, None)
     if chosen.dataflow in ("reference", "gather_scatter"):
-        return reference.weight_gradient(features, gradient, kernel_map)
+        whole = features if second is None else torch.cat([features, second], dim=1)
+        return reference.weight_gradient(whole, gradient, kernel_map)
     from coevo.kernels.sparse.convolution import weight_gradient as kernels
 
-    return kernels.weight_gradient(features, gradient, kernel_map)
+    return kernels.weight_gradient(features, gradient, kernel_map, second)

@@ -39,7 +39,8 @@ class SortedRows:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """The pairs of a map, offset after offset and in the order of output rows.
+    """The pairs of a map, offset after offset, in the order of output rows, or of input rows where they were made of the
+    inverse.
 
     Attributes:
         inputs, outputs: int32 [K * capacity_out]; pair p is inputs[p] -> outputs[p].
@@ -118,7 +119,11 @@ class KernelMap:
         return rows
 
     def pairs(self) -> Pairs:
-        """The pairs of every offset, compacted."""
+        """The pairs of every offset, compacted; where those of the inverse are there, these are theirs, turned round."""
+        back = self.made.get("inverse")
+        if "pairs" not in self.made and back is not None and "pairs" in back.made:
+            turned = back.made["pairs"]
+            self.made["pairs"] = Pairs(turned.outputs, turned.inputs, turned.starts)
         if "pairs" not in self.made:
             from coevo.kernels.sparse.maps.build import compacted_pairs
 

@@ -19,7 +19,7 @@ from coevo.kernels.sparse.inference import CapacityWarning, compile_for_inferenc
 from coevo.kernels.sparse.inference.compile import rooms
 from coevo.kernels.sparse.modules import SPVCNN, BatchNorm, Conv3d, MinkUNet, ReLU, load_torchsparse
 from coevo.kernels.sparse.tensors import SparseTensor
-from coevo.kernels.sparse.training import TrainingStep
+from coevo.kernels.sparse.training import TrainingStep, cross_entropy
 
 # A scan that exceeds its capacity would be computed without the graph: an error here, so that no time is of that.
 warnings.simplefilter("error", CapacityWarning)
@@ -94,7 +94,7 @@ class CoevoEngine(Engine):
         net = _loaded(MinkUNet(CLASSES, INPUTS, ratio), state).train()
         optimizer = optimizer_of(net)
         scaler = torch.amp.GradScaler("cuda")
-        run = TrainingStep(net, _loss, capacity * batch, scaler=scaler)
+        run = TrainingStep(net, cross_entropy, capacity * batch, scaler=scaler, extent=grid, batches=batch)
 
         def step(scan: Scan) -> torch.Tensor:
             loss = run(scan.feats, scan.coords, scan.labels)
@@ -164,7 +164,3 @@ def _captured_maps(
 def _loaded(net: Any, state: State) -> Any:
     load_torchsparse(net, state)
     return net.cuda()
-
-
-def _loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    return nn.functional.cross_entropy(logits, labels, ignore_index=255)

@@ -6,6 +6,7 @@ from typing import Any
 
 from coevo.errors import InputError, missing_extra
 from coevo.kernels.sparse.convolution import dispatch
+from coevo.kernels.sparse.convolution.casts import cast
 from coevo.kernels.sparse.convolution.epilogue import NOTHING, Epilogue
 from coevo.kernels.sparse.convolution.operands import check_operands
 from coevo.kernels.sparse.convolution.plan import Plan
@@ -54,7 +55,7 @@ def convolve(
     kind, given = features.device.type, weight
     if torch.is_autocast_enabled(kind):
         dtype = torch.get_autocast_dtype(kind)
-        features, weight = features.to(dtype), weight.detach().to(dtype)
+        features, weight = features.to(dtype), cast(weight, dtype)
         second = None if second is None else second.to(dtype)
     epilogue = epilogue or NOTHING
     check_operands(features, weight, kernel_map, second, channels, epilogue)

@@ -52,9 +52,7 @@ def tile_of(num_inputs: int, num_outputs: int, element_bytes: int) -> ProductTil
     return ProductTile(inputs, outputs, 64 if element_bytes == 2 else 32, 8 if size > 64 * 128 else 4, 3, resident)
 
 
-def weight_gradient(
-    features: Tensor, gradient: Tensor, kernel_map: KernelMap, second: Tensor | None = None
-) -> Tensor:
+def weight_gradient(features: Tensor, gradient: Tensor, kernel_map: KernelMap, second: Tensor | None = None) -> Tensor:
     """float32 [K, C_in, C_out]: for each offset, features^T @ gradient over its pairs.
 
     Args:

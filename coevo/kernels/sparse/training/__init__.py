@@ -1,5 +1,6 @@
 """Training of networks over sparse tensors."""
 
+from coevo.kernels.sparse.training.loss import cross_entropy
 from coevo.kernels.sparse.training.step import TrainingStep
 
-__all__ = ["TrainingStep"]
+__all__ = ["TrainingStep", "cross_entropy"]

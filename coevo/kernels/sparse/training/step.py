@@ -1,18 +1,23 @@
-"""Forward and backward of a training step in one CUDA graph.
+"""Forward and backward of a training step in CUDA graphs.
 
-A step launches some fifteen hundred kernels, more than a host can launch in the time that they take; a replayed graph
-leaves the host with a handful of copies. What follows a step (unscaling, clipping, the optimizer) is the user's.
+A step launches hundreds of kernels, more than a host can launch in the time that they take; replayed graphs leave the
+host with a handful of copies. There are two, the levels and maps and then the network: the host reads the status of
+the levels while the device is at the network. What follows a step (unscaling, clipping, the optimizer) is the user's,
+and is queued while the device still computes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from coevo.errors import ConfigError, InputError
+from coevo.kernels.sparse.convolution.casts import WeightCopies
+from coevo.kernels.sparse.coordinates.status import check_status
 from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
 from coevo.kernels.sparse.inference.compile import DEFAULT_SPLITS, rooms
 from coevo.kernels.sparse.modules.minkunet import STAGES, MinkUNet
@@ -32,8 +37,8 @@ class TrainingStep:
     Args:
         net: a MinkUNet, or an SPVCNN of voxels, in training mode on its device.
         loss: of logits float32 [N, num_classes] and labels int64 [N] to a number; rows with the label `ignored` must
-            not count (`torch.nn.functional.cross_entropy` with `ignore_index`).
-        capacity, splits: as `compile_for_inference`.
+            not count (`training.cross_entropy`, or torch's with `ignore_index`).
+        capacity, splits, extent, batches: as `compile_for_inference`.
         dtype: of autocast: torch.float16, torch.bfloat16, or None for float32.
         scaler: a GradScaler whose scale multiplies the loss before it is differentiated.
         ignored: the label of rows that are not in use.
@@ -54,6 +59,8 @@ class TrainingStep:
         scaler: Any = None,
         ignored: int = 255,
         splits: Sequence[int] = DEFAULT_SPLITS,
+        extent: int | Sequence[int] | None = None,
+        batches: int = 1,
         graph: bool | None = None,
     ) -> None:
         if not isinstance(net, MinkUNet) or (isinstance(net, SPVCNN) and net.points != "voxels"):
@@ -70,12 +77,14 @@ class TrainingStep:
             raise InputError(f"a CUDA graph needs a network on a CUDA device, this one is on {self.device}; move it")
         self.net, self.loss, self.capacity, self.dtype = net, loss, room, dtype
         self.scaler, self.ignored, self.splits = scaler, ignored, tuple(splits)
+        self.extent, self.batches = extent, batches
+        self._weights = None if dtype is None else WeightCopies(net.parameters(), dtype)
         rows = room[0]
         self._coords = torch.zeros((rows, 4), dtype=torch.int32, device=self.device)
         self._feats = torch.zeros((rows, net.in_channels), device=self.device)
         self._labels = torch.zeros(rows, dtype=torch.int64, device=self.device)
         self._count = torch.zeros(1, dtype=torch.int32, device=self.device)
-        self._graph: Any = None
+        self._graphs: tuple[Any, Any] | None = None
 
     def __call__(self, feats: Tensor, coords: Tensor, labels: Tensor, *, check: bool = True) -> Tensor:
         """The loss (not scaled) of a batch.
@@ -83,7 +92,7 @@ class TrainingStep:
         Args:
             feats: [N, in_channels], coords whole numbers [N, 4] of distinct voxels, labels [N]; on the network's
                 device, N at most the capacity.
-            check: read the status of the levels, which waits for the device.
+            check: read the status of the levels, which waits for them, not for the network.
 
         Raises:
             InputError: shapes or devices do not fit, the batch exceeds the capacity, or, with `check`, the coordinates
@@ -105,43 +114,70 @@ class TrainingStep:
         self._labels.fill_(self.ignored)
         self._labels[:rows].copy_(labels)
         self._count.fill_(rows)
-        if not self.uses_graph:
-            self._found, self._made = self._run()
+        if self.uses_graph:
+            self._replay(check)
         else:
-            if self._graph is None:
-                self._capture()
-            self._graph.replay()
-        if check:
-            self._made.check()
+            self._made = self._build()
+            self._found = self._learn(self._made)
+            if check:
+                self._made.check()
         return self._found.clone()
 
-    def _run(self) -> tuple[Tensor, Hierarchy]:
+    def _build(self) -> Hierarchy:
+        return build_levels(
+            self._coords, STAGES + 1, count=self._count, capacity=self.capacity, splits=self.splits,
+            extent=self.extent, batches=self.batches,
+        )  # fmt: skip
+
+    def _learn(self, made: Hierarchy) -> Tensor:
         self.net.zero_grad(set_to_none=True)
-        made = build_levels(self._coords, STAGES + 1, count=self._count, capacity=self.capacity, splits=self.splits)
-        order, finest = made.order.clamp(0, self.capacity[0] - 1), made.levels[0]
+        order, finest = made.order.clamp(0, self.capacity[0] - 1).to(torch.int64), made.levels[0]
         used = torch.arange(finest.capacity, device=self.device) < finest.count
-        x = SparseTensor(self._feats.index_select(0, order), finest.coords, finest.stride, made.caches())
-        labels = torch.where(used, self._labels.index_select(0, order), self.ignored)
-        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
+        feats = self._feats.gather(0, order[:, None].expand(-1, self.net.in_channels))  # a tenth of indexing's time
+        x = SparseTensor(feats, finest.coords, finest.stride, made.caches())
+        labels = torch.where(used, self._labels[order], self.ignored)
+        if self._weights is not None:
+            self._weights.refresh()
+        with (
+            torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None),
+            nullcontext() if self._weights is None else self._weights.used(),
+        ):
             logits = self.net(x)
         found = self.loss(logits.float(), labels)
         scaled = found if self.scaler is None else self.scaler.scale(found)
         scaled.backward()
-        return found.detach(), made
+        return found.detach()
 
-    def _capture(self) -> None:
+    def _replay(self, check: bool) -> None:
+        levels, network = self._graphs or self._capture()
+        levels.replay()
+        if check:
+            self._status.copy_(self._made.status, non_blocking=True)
+            self._told.record()
+        network.replay()
+        if check:
+            self._told.synchronize()
+            check_status(self._status)
+
+    def _capture(self) -> tuple[Any, Any]:
         kept = {name: each.clone() for name, each in self.net.named_buffers()}
         generator = torch.cuda.get_rng_state(self.device)
         stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UPS):
-                self._run()
+                self._learn(self._build())
         torch.cuda.current_stream(self.device).wait_stream(stream)
         with torch.no_grad():
             for name, each in self.net.named_buffers():
                 each.copy_(kept[name])
         torch.cuda.set_rng_state(generator, self.device)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._found, self._made = self._run()
+        self.net.zero_grad(set_to_none=True)
+        self._status = torch.zeros(1, dtype=torch.int32, pin_memory=True)
+        self._told = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        self._graphs = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graphs[0]):
+            self._made = self._build()
+        with torch.cuda.graph(self._graphs[1], pool=self._graphs[0].pool()):
+            self._found = self._learn(self._made)
+        return self._graphs

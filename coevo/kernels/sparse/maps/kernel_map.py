@@ -39,8 +39,8 @@ class SortedRows:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """The pairs of a map, offset after offset, in the order of output rows, or of input rows where they were made of the
-    inverse.
+    """The pairs of a map, offset after offset, in the order of output rows, or of input rows where the inverse made
+    them.
 
     Attributes:
         inputs, outputs: int32 [K * capacity_out]; pair p is inputs[p] -> outputs[p].
@@ -119,7 +119,7 @@ class KernelMap:
         return rows
 
     def pairs(self) -> Pairs:
-        """The pairs of every offset, compacted; where those of the inverse are there, these are theirs, turned round."""
+        """The pairs of every offset, compacted: those of the inverse turned round, where they are there."""
         back = self.made.get("inverse")
         if "pairs" not in self.made and back is not None and "pairs" in back.made:
             turned = back.made["pairs"]

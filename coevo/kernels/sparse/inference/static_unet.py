@@ -6,6 +6,8 @@ into one buffer. A residual block is two launches: its shortcut, norms, residual
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -16,11 +18,12 @@ from coevo.kernels.sparse.inference.alignment import align_conv, align_linear, a
 from coevo.kernels.sparse.inference.folding import FoldedConv, fold, fold_linear
 from coevo.kernels.sparse.maps.kernel_map import KernelMap
 from coevo.kernels.sparse.modules.blocks import ConvBlock, ResidualBlock, layers_of
-from coevo.kernels.sparse.modules.minkunet import STAGES, MinkUNet
+from coevo.kernels.sparse.modules.minkunet import MinkUNet
 from coevo.kernels.sparse.modules.spvcnn import SPVCNN
 from coevo.kernels.sparse.points.devoxelize import Corners, devoxelize
 from coevo.kernels.sparse.points.lookup import find_corners
 from coevo.kernels.sparse.points.scatter_mean import Membership, scatter_mean
+from coevo.kernels.sparse.shape import STAGES, UNetShape
 
 LEVELS = STAGES + 1
 ONE = (1, 1, 1)
@@ -48,7 +51,9 @@ class StaticUNet:
 
     def __init__(self, net: MinkUNet, dtype: torch.dtype) -> None:
         self.dtype, self.num_classes = dtype, net.num_classes
-        self.channels = tuple(aligned(each) for each in net.channels)
+        shape = net.shape
+        self.skips = tuple(aligned(shape.widths[level]) for level in range(STAGES))
+        self.widened = tuple(aligned(shape.transitions[2 * STAGES - 1 - level]) for level in range(STAGES))
         self.in_channels = net.in_channels
         first, norm, _, last, last_norm, _ = layers_of(net.stem)
         self.stem = [fold(first, norm, dtype, relu=True), fold(last, last_norm, dtype, relu=True)]
@@ -79,19 +84,19 @@ class StaticUNet:
                 assert isinstance(inner, nn.Linear) and isinstance(its_norm, nn.BatchNorm1d)
                 self.transforms.append(fold_linear(inner, its_norm, dtype, relu=True))
                 align_linear(self.transforms[-1])
-        self._align(net.channels)
+        self._align(shape)
 
-    def _align(self, cs: tuple[int, ...]) -> None:
-        """Every layer between the input and the classifier with channels in multiples of 16; `cs` are the network's."""
+    def _align(self, shape: UNetShape) -> None:
+        """Every layer between the input and the classifier with channels in multiples of 16."""
+        cs, begins, middles = shape.widths, shape.transitions, shape.middles
         align_conv(self.stem[0], [self.in_channels])
         align_conv(self.stem[1], [cs[0]])
         for stage in range(STAGES):
-            here, there = cs[stage], cs[stage + 1]
-            align_conv(self.down[stage], [here])
-            _align_blocks(self.blocks_down[stage], [here], there)
-            below, made = cs[STAGES + stage], cs[STAGES + stage + 1]
-            align_conv(self.up[stage], [below])
-            _align_blocks(self.blocks_up[stage], [made, cs[STAGES - 1 - stage]], made)
+            up = stage + STAGES
+            align_conv(self.down[stage], [cs[stage]])
+            _align_blocks(self.blocks_down[stage], [begins[stage]], middles[stage], cs[stage + 1])
+            align_conv(self.up[stage], [cs[up]])
+            _align_blocks(self.blocks_up[stage], [begins[up], shape.skip(up)], middles[up], cs[up + 1])
 
     def convolutions(self) -> dict[str, FoldedConv]:
         """Every launch of a convolution by the name of its module in the network."""
@@ -135,12 +140,11 @@ class StaticUNet:
 
     def _penultimate(self, features: Tensor, made: Hierarchy, coords: Tensor | None) -> Tensor:
         """What the classifier takes, [rows of level 0 or points, C], of features at the rows of level 0 or points."""
-        cs = self.channels
-        joined = []
+        joined, skips = [], []
         for level in range(STAGES):
-            rows = made.levels[level].capacity
-            joined.append(_empty(features, rows, cs[2 * STAGES - level] + cs[level], self.dtype))
-        skips = [each[:, cs[2 * STAGES - level] :] for level, each in enumerate(joined)]
+            beside = self.widened[level]
+            joined.append(_empty(features, made.levels[level].capacity, beside + self.skips[level], self.dtype))
+            skips.append(joined[-1][:, beside:])
         points = _Points(made, coords) if self.transforms else None
         x = points.scatter(features, 0) if points is not None else features
         x = self.stem[1](self.stem[0](x, made.submanifold[0]), made.submanifold[0], out=skips[0])
@@ -150,19 +154,21 @@ class StaticUNet:
             x = points.scatter(at_points, 0)
         for stage in range(STAGES):
             x = self.down[stage](x, made.down[stage])
-            first, last = self.blocks_down[stage]
+            *others, last = self.blocks_down[stage]
             kernel_map = made.submanifold[stage + 1]
-            x = last(first(x, kernel_map), kernel_map, out=skips[stage + 1] if stage + 1 < STAGES else None)
+            for block in others:
+                x = block(x, kernel_map)
+            x = last(x, kernel_map, out=skips[stage + 1] if stage + 1 < STAGES else None)
         for stage in range(STAGES):
             if points is not None and stage in (0, 2):
                 level = STAGES - stage
                 at_points = points.gather(x, level, self.transforms[stage // 2](at_points))
                 x = points.scatter(at_points, level)
             level = STAGES - 1 - stage
-            whole = joined[level]
-            self.up[stage](x, made.down[level].inverse(), out=whole[:, : cs[STAGES + stage + 1]])
-            first, last = self.blocks_up[stage]
-            x = last(first(whole, made.submanifold[level]), made.submanifold[level])
+            self.up[stage](x, made.down[level].inverse(), out=joined[level][:, : self.widened[level]])
+            x = joined[level]
+            for block in self.blocks_up[stage]:
+                x = block(x, made.submanifold[level])
         if points is not None:
             x = points.gather(x, 0, self.transforms[2](at_points))
         return x
@@ -215,10 +221,10 @@ def _fold_block(block: nn.Module, dtype: torch.dtype) -> FoldedConv:
     return fold(conv, norm, dtype, relu=True)
 
 
-def _align_blocks(blocks: list[_Residual], inputs: list[int], width: int) -> None:
-    for block in blocks:
+def _align_blocks(blocks: list[_Residual], inputs: list[int], middles: Sequence[int], width: int) -> None:
+    for block, middle in zip(blocks, middles, strict=True):
         align_conv(block.first, inputs)
-        align_conv(block.last, [width], shortcut=inputs)
+        align_conv(block.last, [middle], shortcut=inputs)
         inputs = [width]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from coevo.errors import InputError
 from coevo.kernels.sparse.modules.activation import ReLU
 from coevo.kernels.sparse.modules.batch_norm import BatchNorm, normalize
 from coevo.kernels.sparse.modules.conv import Conv3d
@@ -52,28 +53,40 @@ class ConvBlock(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3x3 convolutions and a shortcut: the identity, or a 1x1x1 convolution where the channels change."""
+    """Two 3x3x3 convolutions and a shortcut: the identity, or a 1x1x1 convolution where the channels change.
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    Args:
+        in_channels, out_channels: of the block; an input of two tensors has the channels of both.
+        middle_channels: between the two convolutions, `out_channels` where it is None.
+        projects: whether the shortcut is a convolution; where the channels change if it is None.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, middle_channels: int | None = None, projects: bool | None = None
+    ) -> None:
         super().__init__()
+        middle = out_channels if middle_channels is None else middle_channels
+        if projects is False and in_channels != out_channels:
+            raise InputError(f"a block from {in_channels} to {out_channels} channels needs a shortcut that projects")
         self.net = nn.Sequential(
-            Conv3d(in_channels, out_channels),
-            BatchNorm(out_channels),
+            Conv3d(in_channels, middle),
+            BatchNorm(middle),
             ReLU(),
-            Conv3d(out_channels, out_channels),
+            Conv3d(middle, out_channels),
             BatchNorm(out_channels),
         )
         self.downsample: nn.Sequential | None = None
-        if in_channels != out_channels:
+        if projects or in_channels != out_channels:
             self.downsample = nn.Sequential(Conv3d(in_channels, out_channels, 1), BatchNorm(out_channels))
         self.relu = ReLU()
 
     def forward(self, x: SparseTensor, second: SparseTensor | None = None) -> SparseTensor:
         """At the same voxels; `second` as `Conv3d` has it."""
-        shortcut = x
         if self.downsample is not None:
             pointwise, fitted = layers_of(self.downsample)
             shortcut = fitted(pointwise(x, second))
+        else:
+            shortcut = x if second is None else concatenate([x, second])
         first, norm, _, last, last_norm = layers_of(self.net)
         middle = normalize(first(x, second), norm, relu=True)
         return normalize(last(middle), last_norm, residual=shortcut.feats, relu=True)

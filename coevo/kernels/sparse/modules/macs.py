@@ -6,7 +6,8 @@ from torch import nn
 
 from coevo.kernels.sparse.maps.kernel_map import KernelMap
 from coevo.kernels.sparse.modules.conv import Conv3d
-from coevo.kernels.sparse.modules.minkunet import STAGES, MinkUNet
+from coevo.kernels.sparse.modules.minkunet import MinkUNet
+from coevo.kernels.sparse.shape import STAGES
 from coevo.kernels.sparse.tensors import Caches, SparseTensor
 
 

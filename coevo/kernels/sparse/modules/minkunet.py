@@ -12,23 +12,12 @@ from coevo.kernels.sparse.modules.activation import ReLU
 from coevo.kernels.sparse.modules.batch_norm import BatchNorm
 from coevo.kernels.sparse.modules.blocks import ConvBlock, ResidualBlock, layers_of, run_fused
 from coevo.kernels.sparse.modules.conv import Conv3d
+from coevo.kernels.sparse.shape import STAGES, UNetShape, widths
 from coevo.kernels.sparse.tensors import SparseTensor
-
-CHANNELS = (32, 32, 64, 128, 256, 256, 128, 96, 96)
-"""Of the stem, the four stages down and the four up, at width 1."""
-STAGES = 4
-
-
-def widths(width: float) -> tuple[int, ...]:
-    """`CHANNELS` times `width`, cut to whole numbers. InputError where one would have no channel."""
-    found = tuple(int(width * each) for each in CHANNELS)
-    if min(found) < 1:
-        raise InputError(f"the width must leave every stage a channel, got {width}: {found}")
-    return found
 
 
 class MinkUNet(nn.Module):
-    """A U-Net over voxels of strides 1, 2, 4, 8 and 16 with 49 convolutions.
+    """A U-Net over voxels of strides 1, 2, 4, 8 and 16; with 49 convolutions unless its shape says otherwise.
 
     Module names are those of SPVNAS, so that `load_torchsparse` reads its checkpoints.
 
@@ -37,28 +26,30 @@ class MinkUNet(nn.Module):
         in_channels: of the input; SPVNAS has x, y, z in metres and the remission.
         width: factor of every stage's channels (0.5, 0.64 and 1 are published).
         channels: nine numbers instead, of the stem, the stages down and the stages up.
+        shape: every number of channels and every depth instead (a network of SPVNAS's space).
     """
 
     def __init__(
-        self, num_classes: int, in_channels: int = 4, width: float = 1.0, channels: Sequence[int] | None = None
-    ) -> None:
+        self, num_classes: int, in_channels: int = 4, width: float = 1.0, channels: Sequence[int] | None = None,
+        shape: UNetShape | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
-        cs = widths(width) if channels is None else tuple(channels)
-        if len(cs) != len(CHANNELS) or min(cs) < 1 or min(num_classes, in_channels) < 1:
-            raise InputError(f"a MinkUNet needs nine numbers of channels, classes and inputs, all >= 1, got {cs}, "
-                             f"{num_classes} and {in_channels}")  # fmt: skip
-        self.num_classes, self.in_channels, self.channels = num_classes, in_channels, cs
+        if min(num_classes, in_channels) < 1:
+            raise InputError(f"classes and input channels must be >= 1, got {num_classes} and {in_channels}")
+        if shape is None:
+            shape = UNetShape.plain(widths(width) if channels is None else channels)
+        cs = shape.widths
+        self.num_classes, self.in_channels, self.channels, self.shape = num_classes, in_channels, cs, shape
         self.stem = nn.Sequential(
             Conv3d(in_channels, cs[0]), BatchNorm(cs[0]), ReLU(), Conv3d(cs[0], cs[0]), BatchNorm(cs[0]), ReLU()
         )
-        for stage in range(1, STAGES + 1):
-            here, there = cs[stage - 1], cs[stage]
-            down = nn.Sequential(ConvBlock(here, here, 2, 2), ResidualBlock(here, there), ResidualBlock(there, there))
-            self.add_module(f"stage{stage}", down)
-        for stage in range(1, STAGES + 1):
-            here, there, skip = cs[STAGES + stage - 1], cs[STAGES + stage], cs[STAGES - stage]
-            blocks = nn.Sequential(ResidualBlock(there + skip, there), ResidualBlock(there, there))
-            self.add_module(f"up{stage}", nn.ModuleList([ConvBlock(here, there, 2, 2, transposed=True), blocks]))
+        for stage in range(STAGES):
+            begin = ConvBlock(cs[stage], shape.transitions[stage], 2, 2)
+            self.add_module(f"stage{stage + 1}", nn.Sequential(begin, *_blocks(shape, stage)))
+        for stage in range(STAGES, 2 * STAGES):
+            begin = ConvBlock(cs[stage], shape.transitions[stage], 2, 2, transposed=True)
+            blocks = nn.Sequential(*_blocks(shape, stage))
+            self.add_module(f"up{stage - STAGES + 1}", nn.ModuleList([begin, blocks]))
         self.classifier = nn.Sequential(nn.Linear(cs[8], num_classes))
 
     def encode(self, x: SparseTensor) -> list[SparseTensor]:
@@ -75,8 +66,10 @@ class MinkUNet(nn.Module):
     def ascend(self, x: SparseTensor, skip: SparseTensor, stage: int) -> SparseTensor:
         """One stage up, 1 .. 4, joined with the features of the same voxels on the way down."""
         widen, blocks = layers_of(self.get_submodule(f"up{stage}"))
-        first, last = layers_of(blocks)
-        found: SparseTensor = last(first(widen(x), skip))
+        first, *others = layers_of(blocks)
+        found: SparseTensor = first(widen(x), skip)
+        for block in others:
+            found = block(found)
         return found
 
     def forward(self, x: SparseTensor) -> Tensor:
@@ -85,7 +78,7 @@ class MinkUNet(nn.Module):
         Raises:
             InputError: the input's channels are not the network's, or its stride is not 1.
         """
-        check_input(self, x)
+        check_input(type(self).__name__, self.in_channels, x)
         prepare(x)
         skips = self.encode(x)
         y = skips[STAGES]
@@ -95,12 +88,23 @@ class MinkUNet(nn.Module):
         return logits
 
 
-def check_input(net: MinkUNet, x: SparseTensor) -> None:
-    """InputError unless x fits the network's first convolution."""
-    if x.stride != (1, 1, 1) or x.feats.shape[1] != net.in_channels:
+def _blocks(shape: UNetShape, stage: int) -> list[ResidualBlock]:
+    """The residual blocks of a stage, 0 .. 7."""
+    inputs = shape.transitions[stage] + (shape.skip(stage) if stage >= STAGES else 0)
+    found = []
+    for block, middle in enumerate(shape.middles[stage]):
+        outputs = shape.widths[stage + 1]
+        found.append(ResidualBlock(inputs, outputs, middle, shape.needs_shortcut(stage, block)))
+        inputs = outputs
+    return found
+
+
+def check_input(name: str, in_channels: int, x: SparseTensor) -> None:
+    """InputError unless x fits the first convolution of a network of this name."""
+    if x.stride != (1, 1, 1) or x.feats.shape[1] != in_channels:
         raise InputError(
-            f"{type(net).__name__} expects voxels of stride (1, 1, 1) with {net.in_channels} channels, got stride "
-            f"{x.stride} with {x.feats.shape[1]}"
+            f"{name} expects voxels of stride (1, 1, 1) with {in_channels} channels, got stride {x.stride} with "
+            f"{x.feats.shape[1]}"
         )
 
 

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from coevo.errors import ConfigError, InputError
 from coevo.kernels.sparse.modules.batch_norm import normalize_rows
 from coevo.kernels.sparse.modules.blocks import run_fused
-from coevo.kernels.sparse.modules.minkunet import STAGES, MinkUNet, check_input, prepare
+from coevo.kernels.sparse.modules.minkunet import MinkUNet, check_input, prepare
 from coevo.kernels.sparse.points.devoxelize import Corners, devoxelize
 from coevo.kernels.sparse.points.lookup import find_corners, find_voxels
 from coevo.kernels.sparse.points.scatter_mean import Membership, scatter_mean
 from coevo.kernels.sparse.points.voxelize import voxelize
+from coevo.kernels.sparse.shape import STAGES, UNetShape
 from coevo.kernels.sparse.tensors import PointTensor, SparseTensor
 
 POINTS = ("voxels", "raw")
@@ -40,8 +41,9 @@ class SPVCNN(MinkUNet):
         width: float = 1.0,
         channels: Sequence[int] | None = None,
         points: str = "voxels",
+        shape: UNetShape | None = None,
     ) -> None:
-        super().__init__(num_classes, in_channels, width, channels)
+        super().__init__(num_classes, in_channels, width, channels, shape)
         if points not in POINTS:
             raise ConfigError(f"points must be one of {', '.join(POINTS)}, got {points!r}")
         self.points = points
@@ -68,7 +70,7 @@ class SPVCNN(MinkUNet):
             voxels, branch = x, PointBranch(x.coords.to(torch.float32), x.count, exact=True)
         else:
             voxels, branch = voxelize_points(x)
-        check_input(self, voxels)
+        check_input(type(self).__name__, self.in_channels, voxels)
         prepare(voxels)
         return self.run(voxels, branch)
 

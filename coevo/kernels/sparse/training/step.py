@@ -20,8 +20,9 @@ from coevo.kernels.sparse.convolution.casts import WeightCopies
 from coevo.kernels.sparse.coordinates.status import check_status
 from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
 from coevo.kernels.sparse.inference.compile import DEFAULT_SPLITS, rooms
-from coevo.kernels.sparse.modules.minkunet import STAGES, MinkUNet
+from coevo.kernels.sparse.modules.minkunet import MinkUNet
 from coevo.kernels.sparse.modules.spvcnn import SPVCNN
+from coevo.kernels.sparse.shape import STAGES
 from coevo.kernels.sparse.tensors import SparseTensor
 
 Loss = Callable[[Tensor, Tensor], Tensor]

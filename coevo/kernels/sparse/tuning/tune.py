@@ -27,7 +27,8 @@ from coevo.kernels.sparse.inference.compile import DEFAULT_SPLITS, compile_for_i
 from coevo.kernels.sparse.inference.folding import FoldedConv
 from coevo.kernels.sparse.inference.static_unet import LEVELS, StaticUNet
 from coevo.kernels.sparse.maps.kernel_map import KernelMap
-from coevo.kernels.sparse.modules.minkunet import STAGES, MinkUNet
+from coevo.kernels.sparse.modules.minkunet import MinkUNet
+from coevo.kernels.sparse.shape import STAGES
 from coevo.kernels.sparse.tuning.candidates import plans_of, splits_of
 from coevo.kernels.sparse.tuning.tuned import Tuning, keep
 
@@ -128,7 +129,9 @@ def groups_of(unet: StaticUNet, made: Hierarchy) -> list[Group]:
 
     groups = []
     for level in range(LEVELS):
-        prefixes: tuple[str, ...] = ("stem.",) if level == 0 else (f"stage{level}.1.", f"stage{level}.2.")
+        prefixes: tuple[str, ...] = ("stem.",)
+        if level:
+            prefixes = tuple(f"stage{level}.{1 + block}." for block in range(len(unet.blocks_down[level - 1])))
         if level < STAGES:
             prefixes += (f"up{STAGES - level}.1.",)
         groups.append(Group(f"level {level}", level, made.submanifold[level], named(*prefixes)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from coevo.errors import InputError
 from coevo.kernels.sparse.convolution.plan import Plan
 from coevo.kernels.sparse.modules.minkunet import MinkUNet
+from coevo.kernels.sparse.shape import UNetShape
 from coevo.kernels.sparse.tuning import store
 
 
@@ -60,7 +61,7 @@ def network_of(net: MinkUNet, capacity: Sequence[int], dtype: torch.dtype) -> di
     """What tells one network's plans from another's: channels, kind of numbers, rows to the nearest power of two."""
     rows = 2 ** round(math.log2(max(1, capacity[0])))
     return {
-        "channels": list(net.channels),
+        "shape": {each.name: getattr(net.shape, each.name) for each in fields(UNetShape)},
         "in_channels": net.in_channels,
         "dtype": str(dtype).removeprefix("torch."),
         "rows": rows,
@@ -71,7 +72,7 @@ def keep(tuning: Tuning, net: MinkUNet, capacity: Sequence[int], dtype: torch.dt
     """Write what was measured to the file of the network's device; its path."""
     network = network_of(net, capacity, dtype)
     entry = {
-        "name": f"{type(net).__name__} {network['channels']}, {network['dtype']}, about {network['rows']} rows",
+        "name": f"{type(net).__name__} {list(net.channels)}, {network['dtype']}, about {network['rows']} rows",
         "tuned_on": date.today().isoformat(),
         "default_ms": round(tuning.default_ms, 4),
         "tuned_ms": round(tuning.tuned_ms, 4),

@@ -1,0 +1,1 @@
+"""Networks of SPVNAS's space: static, elastic, counted, saved and drawn."""

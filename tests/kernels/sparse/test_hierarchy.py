@@ -68,10 +68,14 @@ def compare_maps(a, b):
     assert int(a.count_in) == int(b.count_in) and int(a.count_out) == int(b.count_out)
     ready = [key for key in a.made if key[0] == "sorted"]
     for _, splits in ready:
-        mine, theirs = a.made["sorted", splits], b.sorted(splits)
+        mine, theirs = a.sorted(splits), b.sorted(splits)
         assert mine.width == theirs.width
         np.testing.assert_array_equal(mine.order.cpu().numpy(), theirs.order.cpu().numpy())
         np.testing.assert_array_equal(mine.masks.cpu().numpy(), theirs.masks.cpu().numpy())
+        if mine.neighbours is not None:
+            ranges = np.arange(a.volume) // mine.width
+            wanted = np.take_along_axis(b.neighbours.cpu().numpy(), theirs.order.cpu().numpy()[ranges], 1)
+            np.testing.assert_array_equal(mine.neighbours.cpu().numpy(), wanted)
 
 
 @pytest.mark.parametrize(("levels", "splits"), [(5, (1, 1, 1, 2, 3)), (1, 20), (7, 1)])

@@ -15,6 +15,7 @@ from coevo.kernels.sparse.convolution.epilogue import Epilogue
 from coevo.kernels.sparse.convolution.operands import check_device
 from coevo.kernels.sparse.convolution.plan import Plan
 from coevo.kernels.sparse.maps.kernel_map import KernelMap, SortedRows
+from coevo.kernels.sparse.maps.triton_permute import permute
 
 try:
     import torch
@@ -26,7 +27,6 @@ except ImportError as error:
 Tensor = Any
 ADDED_ROWS, ADDED_COLUMNS = 8, 256
 """The tile of the pass that adds partial sums."""
-PERMUTED_ROWS = 512
 
 
 def forward(
@@ -201,21 +201,9 @@ class _Launch:
 
 def permuted_neighbours(kernel_map: KernelMap, order: SortedRows) -> Tensor:
     """int32 [K, capacity_out]: the map's neighbours with the rows of every range in its order, made once a map."""
-    key = ("permuted neighbours", order.splits)
-    if key not in kernel_map.made:
-        permuted = torch.empty_like(kernel_map.neighbours)
-        tiles = triton.cdiv(kernel_map.capacity_out, PERMUTED_ROWS)
-        triton_gemm.permute_neighbours[(tiles, kernel_map.volume)](
-            kernel_map.neighbours,
-            order.order,
-            kernel_map.count_out,
-            permuted,
-            kernel_map.capacity_out,
-            width=order.width,
-            tile_rows=PERMUTED_ROWS,
-        )
-        kernel_map.made[key] = permuted
-    return kernel_map.made[key]
+    if order.neighbours is None:
+        order.neighbours = permute(kernel_map.neighbours, order.order, order.width)
+    return order.neighbours
 
 
 def on_hopper(features: Tensor) -> bool:

@@ -549,16 +549,3 @@ def add_partials(
     total = _epilogue(total, rows, columns, (in_use, column_used), scale, shift, residual, residual_stride, relu)
     target = output + rows.to(tl.int64)[:, None] * row_stride + columns[None, :]
     tl.store(target, total.to(output.dtype.element_ty), mask=stored)
-
-
-@triton.jit
-def permute_neighbours(
-    neighbours, order, count_out, permuted, capacity_out, width: tl.constexpr, tile_rows: tl.constexpr
-):
-    """permuted[k, p] = neighbours[k, order[k // width, p]] for the rows in use."""
-    places = tl.program_id(0) * tile_rows + tl.arange(0, tile_rows)
-    offset = tl.program_id(1).to(tl.int64)
-    in_use = places < tl.load(count_out)
-    rows = tl.load(order + (offset // width) * capacity_out + places, mask=in_use, other=0)
-    found = tl.load(neighbours + offset * capacity_out + rows, mask=in_use, other=-1)
-    tl.store(permuted + offset * capacity_out + places, found, mask=places < capacity_out)

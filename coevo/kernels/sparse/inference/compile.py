@@ -199,9 +199,11 @@ class StaticNetwork:
         whole = self._coords.floor().to(torch.int32) if self.is_raw else self._coords
         made = build_levels(
             whole, LEVELS, count=self._count, capacity=self.capacity, splits=self.splits, merge=self.is_raw,
-            extent=self.extent, batches=self.batches,
+            extent=self.extent, batches=self.batches, beside=True,
         )  # fmt: skip
-        return self.unet(self._feats, made, self._count, self._coords if self.is_raw else None), made
+        logits = self.unet(self._feats, made, self._count, self._coords if self.is_raw else None)
+        made.wait()
+        return logits, made
 
     def _capture(self) -> None:
         """Two runs to compile kernels, on a stream of their own as capture wants it, then the graph."""

@@ -126,17 +126,28 @@ class StaticUNet:
             count: int32 [1] on the device, rows in use.
             coords: float [N, 4], of the points, for a network of raw points; `made` merged them.
         """
-        features = nn.functional.pad(features.to(self.dtype), (0, missing(self.in_channels)))
+        features = features.to(self.dtype)
         if coords is not None:
+            features = nn.functional.pad(features, (0, missing(self.in_channels)))
             found: Tensor = self.classifier(self._penultimate(features, made, coords))
             return found
         if not len(features):
             return features.new_zeros((0, self.num_classes))
-        x = self._penultimate(features.index_select(0, made.order.clamp(0, len(features) - 1)), made, None)
+        x = self._penultimate(self._entered(features, made), made, None)
         back = KernelMap(
             made.places[None], made.levels[0].count, count, made.levels[0].capacity, ONE, ONE, ONE, symmetric=False
         )
         return self.head(x, back)  # the product with the classifier fetches rows in the order given
+
+    def _entered(self, features: Tensor, made: Hierarchy) -> Tensor:
+        """The features in the order of the voxels of stride 1, with as many channels as the first layer takes."""
+        channels = aligned(self.in_channels)
+        if features.is_cuda:
+            from coevo.kernels.sparse.inference.triton_rows import take_rows
+
+            return take_rows(features, made.order, made.levels[0].count, channels)
+        taken = features.index_select(0, made.order.clamp(0, len(features) - 1))
+        return nn.functional.pad(taken, (0, channels - self.in_channels))
 
     def _penultimate(self, features: Tensor, made: Hierarchy, coords: Tensor | None) -> Tensor:
         """What the classifier takes, [rows of level 0 or points, C], of features at the rows of level 0 or points."""

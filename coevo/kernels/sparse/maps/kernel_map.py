@@ -13,7 +13,7 @@ MASK_BITS = 31
 """Offsets that one mask (int32, never negative) can hold."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class SortedRows:
     """Output rows in an order in which rows that miss the same offsets stand beside each other.
 
@@ -26,11 +26,13 @@ class SortedRows:
         masks: int32 [splits, capacity_out], in that order: bit b says whether offset s * width + b has an input row;
             0 for rows that are not in use.
         width: offsets a range.
+        neighbours: int32 [K, capacity_out], the map's with the columns of each range in its order; None until made.
     """
 
     order: Tensor
     masks: Tensor
     width: int
+    neighbours: Tensor | None = None
 
     @property
     def splits(self) -> int:
@@ -73,7 +75,8 @@ class KernelMap:
     dilation: Triple
     symmetric: bool
     made: dict[Any, Any] = field(default_factory=dict, repr=False)
-    """What was made of the map: the inverse, orders by the number of splits, pairs."""
+    """What was made of the map: the inverse, orders by the number of splits, pairs. An order that is still being made
+    on another stream is a function that waits for it."""
 
     @property
     def volume(self) -> int:
@@ -115,7 +118,10 @@ class KernelMap:
             from coevo.kernels.sparse.maps.build import sorted_rows
 
             self.made["sorted", splits] = sorted_rows(self, splits, width)
-        rows: SortedRows = self.made["sorted", splits]
+        found = self.made["sorted", splits]
+        if callable(found):
+            found = self.made["sorted", splits] = found()
+        rows: SortedRows = found
         return rows
 
     def pairs(self) -> Pairs:

@@ -9,12 +9,14 @@ take half the passes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from coevo.errors import InputError, missing_extra
 from coevo.kernels.sparse.maps.kernel_map import SortedRows
+from coevo.kernels.sparse.maps.triton_permute import permute
 
 try:
     import torch
@@ -61,9 +63,15 @@ class Segments:
 
 class Sort:
     """A sort of segments, which may run beside other work where a graph is captured: each fills but a part of the
-    device. The maps' kernels write `written` before `begin`."""
+    device. The maps' kernels write `written` before `begin`.
 
-    def __init__(self, segments: Segments, device: Any):
+    Args:
+        segments: what is sorted.
+        device: where.
+        volume: offsets of the maps whose neighbours `begin` is to put in order too; 0 for none.
+    """
+
+    def __init__(self, segments: Segments, device: Any, volume: int = 0):
         self.segments, rows = segments, segments.rows
         keys = torch.empty(rows, dtype=torch.int32 if segments.bits == 27 else torch.int16, device=device)
         bases = torch.empty(MOST_SEGMENTS, dtype=torch.int32, device=device)
@@ -71,29 +79,32 @@ class Sort:
         # all room is taken on the main stream, so that the allocator need not know of another
         self._out = torch.empty((2, rows), dtype=torch.int32, device=device)
         self._sorted, self._places = torch.empty_like(keys), torch.empty_like(keys, dtype=torch.int64)
+        self._made = []
+        for base, capacity, splits, width in segments.maps:
+            part = self._out[:, base : base + splits * capacity].view(2, splits, capacity)
+            room = torch.empty((volume, capacity), dtype=torch.int32, device=device) if volume else None
+            self._made.append(SortedRows(part[0], part[1], width, room))
         self._beside: Any = None
 
-    def begin(self, beside: int | None) -> None:
-        """Sort what is written: in this stream, or where a graph is captured in the side stream of that number."""
+    def begin(self, beside: int | None, neighbours: Sequence[Tensor] = ()) -> None:
+        """Sort what is written, and put the neighbours of the maps in order: in this stream, or where a graph is
+        captured in the side stream of that number."""
         if beside is not None and self._out.is_cuda and torch.cuda.is_current_stream_capturing():
             self._beside = _side_stream(self._out.device, beside)
             self._beside.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self._beside):
-                self._sort()
+                self._sort(neighbours)
         else:
-            self._sort()
+            self._sort(neighbours)
 
-    def end(self) -> list[SortedRows]:
-        """The sorted rows of every map, in the order of `Segments.add`, ready for this stream."""
+    def made(self, number: int) -> SortedRows:
+        """The sorted rows of a map by the order of `Segments.add`, ready for this stream."""
         if self._beside is not None:
             torch.cuda.current_stream().wait_stream(self._beside)
-        made = []
-        for base, capacity, splits, width in self.segments.maps:
-            part = self._out[:, base : base + splits * capacity].view(2, splits, capacity)
-            made.append(SortedRows(part[0], part[1], width))
-        return made
+            self._beside = None
+        return self._made[number]
 
-    def _sort(self) -> None:
+    def _sort(self, neighbours: Sequence[Tensor]) -> None:
         rows = self.segments.rows
         if rows:
             torch.sort(self.written.keys, stable=True, out=(self._sorted, self._places))
@@ -108,6 +119,8 @@ class Sort:
                 MIDDLE=16 if self.segments.bits == 27 else 0,
                 BLOCK=BLOCK,
             )
+        for each, made in zip(neighbours, self._made, strict=False):
+            permute(each, made.order, made.width, made.neighbours)
 
 
 @lru_cache(maxsize=8)

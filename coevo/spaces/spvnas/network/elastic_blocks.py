@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import nn
 
 from coevo.kernels.sparse.tensors import SparseTensor
 from coevo.supernets.elastic.row_norm import ElasticBatchNorm
 from coevo.supernets.elastic.sparse_convolution import ElasticConv3d
 
+Normed = tuple[ElasticConv3d, ElasticBatchNorm]
+
+
+def _pair(layers: nn.ModuleList, place: int) -> Normed:
+    """The convolution at this place and the norm behind it."""
+    return cast(ElasticConv3d, layers[place]), cast(ElasticBatchNorm, layers[place + 1])
+
 
 def normed(
-    conv: nn.Module, norm: nn.Module, x: SparseTensor, outputs: int, second: SparseTensor | None = None,
+    conv: ElasticConv3d, norm: ElasticBatchNorm, x: SparseTensor, outputs: int, second: SparseTensor | None = None,
     residual: SparseTensor | None = None, relu: bool = True,
 ) -> SparseTensor:  # fmt: skip
     """Convolution, batch norm, an added residual, ReLU."""
@@ -26,9 +35,14 @@ class ElasticStem(nn.ModuleList):
         first, last = ElasticConv3d(inputs, outputs), ElasticConv3d(outputs, outputs)
         super().__init__([first, ElasticBatchNorm(outputs), nn.Identity(), last, ElasticBatchNorm(outputs)])
 
+    @property
+    def layers(self) -> tuple[Normed, Normed]:
+        """The two convolutions, each with its norm."""
+        return _pair(self, 0), _pair(self, 3)
+
     def forward(self, x: SparseTensor, outputs: int) -> SparseTensor:
-        first, norm, _, last, last_norm = self
-        return normed(last, last_norm, normed(first, norm, x, outputs), outputs)
+        first, last = self.layers
+        return normed(*last, normed(*first, x, outputs), outputs)
 
 
 class ElasticConvBlock(nn.Module):
@@ -37,10 +51,15 @@ class ElasticConvBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, transposed: bool = False) -> None:
         super().__init__()
         conv = ElasticConv3d(inputs, outputs, 2, 2, transposed)
-        self.net = nn.Sequential(conv, ElasticBatchNorm(outputs))
+        self.net = nn.ModuleList([conv, ElasticBatchNorm(outputs)])
+
+    @property
+    def layers(self) -> Normed:
+        """Convolution and norm."""
+        return _pair(self.net, 0)
 
     def forward(self, x: SparseTensor, outputs: int) -> SparseTensor:
-        return normed(self.net[0], self.net[1], x, outputs)
+        return normed(*self.layers, x, outputs)
 
 
 class ElasticResidualBlock(nn.Module):
@@ -54,19 +73,25 @@ class ElasticResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, middle: int, outputs: int, projects: bool, most_first: int | None = None) -> None:
         super().__init__()
-        self.net = nn.Sequential(
-            ElasticConv3d(inputs, middle, most_first=most_first), ElasticBatchNorm(middle), nn.Identity(),
-            ElasticConv3d(middle, outputs), ElasticBatchNorm(outputs),
-        )  # fmt: skip
-        self.downsample: nn.Sequential | None = None
+        first, last = ElasticConv3d(inputs, middle, most_first=most_first), ElasticConv3d(middle, outputs)
+        self.net = nn.ModuleList([first, ElasticBatchNorm(middle), nn.Identity(), last, ElasticBatchNorm(outputs)])
+        self.downsample: nn.ModuleList | None = None
         if projects:
             pointwise = ElasticConv3d(inputs, outputs, 1, most_first=most_first)
-            self.downsample = nn.Sequential(pointwise, ElasticBatchNorm(outputs))
+            self.downsample = nn.ModuleList([pointwise, ElasticBatchNorm(outputs)])
+
+    @property
+    def layers(self) -> tuple[Normed, Normed]:
+        """The two convolutions, each with its norm."""
+        return _pair(self.net, 0), _pair(self.net, 3)
+
+    @property
+    def shortcut(self) -> Normed | None:
+        """The 1x1x1 convolution with its norm."""
+        return None if self.downsample is None else _pair(self.downsample, 0)
 
     def forward(self, x: SparseTensor, middle: int, outputs: int, second: SparseTensor | None = None) -> SparseTensor:
-        first, norm, _, last, last_norm = self.net
-        shortcut = x
-        if self.downsample is not None:
-            shortcut = normed(self.downsample[0], self.downsample[1], x, outputs, second, relu=False)
-        between = normed(first, norm, x, middle, second)
-        return normed(last, last_norm, between, outputs, residual=shortcut)
+        (first, last), projection, beside = self.layers, self.shortcut, x
+        if projection is not None:
+            beside = normed(*projection, x, outputs, second, relu=False)
+        return normed(*last, normed(*first, x, middle, second), outputs, residual=beside)

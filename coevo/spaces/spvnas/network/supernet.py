@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +14,11 @@ from coevo.kernels.sparse.shape import STAGES
 from coevo.kernels.sparse.tensors import PointTensor, SparseTensor
 from coevo.spaces.spvnas.design import Backbone, Bounds
 from coevo.spaces.spvnas.network.elastic_blocks import ElasticConvBlock, ElasticResidualBlock, ElasticStem
+from coevo.spaces.spvnas.network.layers import POINT_PLACES
 from coevo.spaces.spvnas.network.static import build_network
 from coevo.supernets.elastic.linear import ElasticLinear
 from coevo.supernets.elastic.row_norm import ElasticBatchNorm
 from coevo.supernets.elastic.slicing import joined_channels, leading
-
-POINT_PLACES = ((0, 4), (4, 6), (6, 8))
-"""Widths between which the perceptrons of the point branch go."""
 
 
 class Supernet(nn.Module):
@@ -110,40 +108,44 @@ class Supernet(nn.Module):
             x = points.to_voxels(stem, at_points)
         skips = [stem]
         for stage in range(STAGES):
-            x = self._down(x, stage)
+            x = self._stage(x, stage)
             skips.append(x)
         for stage in range(STAGES, 2 * STAGES):
             if points is not None and stage in (STAGES, STAGES + 2):
                 at_points = points.from_voxels(x, self._transform((stage - STAGES) // 2, at_points, points.count))
                 x = points.to_voxels(x, at_points)
                 x = x.with_feats(self.dropout(x.feats))
-            x = self._up(x, skips[2 * STAGES - 1 - stage], stage)
+            x = self._stage(x, stage, skips[2 * STAGES - 1 - stage])
         out = x.feats
         if points is not None:
             out = points.from_voxels(x, self._transform(2, at_points, points.count))
         logits: Tensor = self.classifier[0](out, self.num_classes)
         return logits
 
-    def _down(self, x: SparseTensor, stage: int) -> SparseTensor:
-        design = self.design
-        begin, *blocks = _children(self.get_submodule(f"stage{stage + 1}"))
+    def stage(self, stage: int) -> tuple[ElasticConvBlock, list[ElasticResidualBlock]]:
+        """The layers of a stage, 0 .. 7: what begins it, and its blocks."""
+        if stage < STAGES:
+            begin, *blocks = self.get_submodule(f"stage{stage + 1}").children()
+        else:
+            begin, others = self.get_submodule(f"up{stage - STAGES + 1}").children()
+            blocks = list(others.children())
+        return cast(ElasticConvBlock, begin), cast(list[ElasticResidualBlock], blocks)
+
+    def perceptron(self, number: int) -> tuple[ElasticLinear, ElasticBatchNorm]:
+        """The layers of the point branch, 0 .. 2."""
+        linear, norm = self.point_transforms[number].children()
+        return cast(ElasticLinear, linear), cast(ElasticBatchNorm, norm)
+
+    def _stage(self, x: SparseTensor, stage: int, skip: SparseTensor | None = None) -> SparseTensor:
+        design, outputs = self.design, self.design.widths[stage + 1]
+        begin, blocks = self.stage(stage)
         x = begin(x, design.transitions[stage])
         for block, middle in zip(blocks, design.middles[stage], strict=False):  # those beyond the depth are left out
-            x = block(x, middle, design.widths[stage + 1])
-        return x
-
-    def _up(self, x: SparseTensor, skip: SparseTensor, stage: int) -> SparseTensor:
-        design, outputs = self.design, self.design.widths[stage + 1]
-        begin, blocks = _children(self.get_submodule(f"up{stage - STAGES + 1}"))
-        first, *others = _children(blocks)
-        middle, *middles = design.middles[stage]
-        x = first(begin(x, design.transitions[stage]), middle, outputs, skip)
-        for block, middle in zip(others, middles, strict=False):
-            x = block(x, middle, outputs)
+            x, skip = block(x, middle, outputs, skip), None
         return x
 
     def _transform(self, number: int, features: Tensor, count: Tensor) -> Tensor:
-        linear, norm = _children(self.point_transforms[number])
+        linear, norm = self.perceptron(number)
         found: Tensor = norm(linear(features, self.design.widths[POINT_PLACES[number][1]]), count, relu=True)
         return found
 
@@ -189,7 +191,3 @@ class Supernet(nn.Module):
             block = f"up{stage - STAGES + 1}.1.0"
             found[f"{block}.net.0.kernel"] = found[f"{block}.downsample.0.kernel"] = index
         return found
-
-
-def _children(net: nn.Module) -> tuple[Any, ...]:
-    return tuple(net.children())

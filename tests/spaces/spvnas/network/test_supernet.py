@@ -8,8 +8,9 @@ torch = pytest.importorskip("torch")
 
 from coevo.errors import InputError  # noqa: E402
 from coevo.spaces.spvnas.design import Backbone  # noqa: E402
+from coevo.spaces.spvnas.network.channel_groups import channel_groups  # noqa: E402
 from coevo.spaces.spvnas.network.supernet import Supernet  # noqa: E402
-from coevo.supernets.elastic import calibrate  # noqa: E402
+from coevo.supernets.elastic import calibrate, learn_together, sandwich, sort_channels  # noqa: E402
 
 from .scans import CLASSES, SMALL, designs, given  # noqa: E402
 
@@ -44,6 +45,38 @@ def test_a_design_taken_out_gives_what_the_supernet_gave(points):
         assert not taken.training
         assert torch.allclose(taken(x), net(x), atol=1e-10)
         assert not torch.allclose(net(x), wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize(("points", "by"), [("voxels", "readers"), ("none", "writers")])
+def test_sorted_channels_give_the_same_answers(points, by):
+    net, x = make_supernet(points), given(points)
+    calibrate(net, [x], net)
+    net.eval()
+    before, kernel = net(x), net.get_parameter("stage2.1.net.0.kernel").detach().clone()
+    groups = list(channel_groups(net))
+    assert len(groups) == 1 + 8 + 16 + 9
+    sort_channels(groups, by)
+    assert torch.allclose(net(x), before, atol=1e-9)
+    assert not torch.equal(net.get_parameter("stage2.1.net.0.kernel"), kernel)
+    for group in groups:  # sorting a group moves no importance of another
+        found = group.importance(by)
+        assert torch.allclose(found, found.sort(descending=True).values)
+
+
+def test_a_step_of_the_sandwich_trains_every_parameter():
+    net = make_supernet("voxels").train()
+    bounds, x = SMALL["voxels"], given("voxels")
+    labels = torch.arange(len(x.feats)) % CLASSES
+    draw = iter(designs(bounds)[2:])
+
+    def run(design):
+        net.set_design(design)
+        return net(given("voxels"))
+
+    trained = sandwich(bounds.largest, bounds.smallest, 1, lambda: next(draw))
+    loss = learn_together(trained, run, lambda logits: torch.nn.functional.cross_entropy(logits, labels))
+    assert torch.isfinite(loss)
+    assert all(each.grad is not None and torch.isfinite(each.grad).all() for each in net.parameters())
 
 
 def test_gradients_reach_the_parts_in_use_alone():

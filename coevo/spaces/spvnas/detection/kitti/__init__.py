@@ -1,0 +1,1 @@
+"""Files of the KITTI object benchmark: calibration, labels and results, sweeps, image sets."""

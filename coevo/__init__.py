@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from coevo.search.space import Violation as Violation
     from coevo.search.study import Study as Study
     from coevo.search.trial import Trial as Trial
+    from coevo.spaces.loading import load as load
 
 _HOMES = {
     "Algorithm": "coevo.search.algorithms.base",
@@ -60,6 +61,7 @@ _HOMES = {
     "Trial": "coevo.search.trial",
     "Violation": "coevo.search.space",
     "WorkContext": "coevo.search.problem",
+    "load": "coevo.spaces.loading",
     "load_problem": "coevo.search.registry",
     "problem_names": "coevo.search.registry",
     "successive_halving": "coevo.search.halving",
@@ -89,6 +91,7 @@ __all__ = [
     "Violation",
     "WorkContext",
     "__version__",
+    "load",
     "load_problem",
     "problem_names",
     "successive_halving",

@@ -123,6 +123,29 @@ def show(
 
 
 @app.command()
+def measure(
+    problem: Annotated[str, typer.Argument(metavar="PROBLEM", help="A name of `coevo spaces`, or module:attribute.")],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="OPTION=VALUE", help="An option of the problem; may be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE", help="Write the table here, not to this device's own place."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE where it is there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure this device for a problem's cost model.
+
+    Fills the table that predicts latency without running a design. It holds for this device and these versions alone.
+    """
+    from coevo.cli.measuring import measure_problem
+
+    measure_problem(problem, sets or [], out, force, as_json)
+
+
+@app.command()
 def watch(run: RunArgument, as_json: AsJson = False) -> None:
     """Watch a search that another process drives.
 

@@ -27,6 +27,7 @@ from coevo.search.variation import Draw
 
 SAMPLES = 400
 ROWS = 60
+HOOKS = ("prepare", "export", "verify", "draw", "measure")
 
 
 def show_spaces(as_json: bool) -> None:
@@ -46,15 +47,26 @@ def show_spaces(as_json: bool) -> None:
 
 
 def show_problem(name: str, sets: list[str], as_json: bool) -> None:
+    problem = load_problem(name, options_given(sets))
+    described = describe(problem, name)
+    emit(as_json, described, lambda console: _print_problem(console, problem, described))
+
+
+def options_given(sets: list[str]) -> dict[str, Any]:
+    """The options of `--set OPTION=VALUE`; dots go into tables."""
     options: dict[str, Any] = {}
     for text in sets:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"--set {text}: expected OPTION=VALUE, for example --set gates=u3cu3")
-        options[key.strip().removeprefix("options.")] = parse_value(value, f"--set {text}")
-    problem = load_problem(name, options)
-    described = describe(problem, name)
-    emit(as_json, described, lambda console: _print_problem(console, problem, described))
+        *tables, last = key.strip().removeprefix("options.").split(".")
+        node = options
+        for table_name in tables:
+            node = node.setdefault(table_name, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"--set {text}: {table_name!r} is a value already, no table")
+        node[last] = parse_value(value, f"--set {text}")
+    return options
 
 
 def describe(problem: Problem, name: str) -> dict[str, Any]:
@@ -89,7 +101,7 @@ def describe(problem: Problem, name: str) -> dict[str, Any]:
             {"name": key, **question_json(questions[key]), "asked_share": asked[key] / SAMPLES} for key in questions
         ],
         "sample": sample.to_json(),
-        "offers": [hook for hook in ("prepare", "export", "verify", "draw") if getattr(problem, hook) is not None],
+        "offers": [name for name in HOOKS if getattr(problem, name) is not None],
     }
 
 

@@ -70,6 +70,10 @@ class Problem:
     export(design, context) -> {measurement: number}   writes everything a user takes home into `context.folder`.
     verify(folder) -> [what is wrong]  reads an exported folder back; an empty list is good.
     draw(value) -> str                 an `<svg ...>` or plain text for the report and the terminal.
+    measure(target, progress) -> {name: value}   measures this device for the problem's cost model (`coevo measure`)
+                                       into the file `target`, or where None into the problem's own place for this
+                                       device, where its evaluators look; the values say what was measured, the file
+                                       under "table".
 
     `loaded_as` is the registered name (or "module:attribute") under which workers find the problem again; the registry
     fills it in, and a problem made by hand has none and travels in memory.
@@ -84,5 +88,6 @@ class Problem:
     export: Callable[[Design, WorkContext], Mapping[str, float]] | None = None
     verify: Callable[[Path], list[str]] | None = None
     draw: Callable[[Any], str] | None = None
+    measure: Callable[[Path | None, Callable[[float, float, str], None]], Mapping[str, Any]] | None = None
     description: str = ""
     loaded_as: str | None = None

@@ -24,7 +24,12 @@ def measure_problem(name: str, sets: list[str], target: Path | None, force: bool
     if target is not None:
         check_target(target.absolute(), force)
     console = err()
-    columns = (TextColumn("measure"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
+    columns = (
+        TextColumn("measure"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("", total=None)
 
@@ -34,7 +39,9 @@ def measure_problem(name: str, sets: list[str], target: Path | None, force: bool
         found = dict(problem.measure(target, progress))
 
     def show(console: Console) -> None:
-        console.print(facts(*((key.replace("_", " "), _shown(value)) for key, value in found.items() if key != "table")))
+        console.print(
+            facts(*((key.replace("_", " "), _shown(value)) for key, value in found.items() if key != "table"))
+        )
         console.print(Text(f"the table is {found['table']}"), soft_wrap=True)
 
     emit(as_json, {"problem": name, **found}, show)

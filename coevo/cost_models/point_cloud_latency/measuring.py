@@ -115,7 +115,8 @@ class _Bench:
         return self._features[rows, channels]
 
     def _weight(self, *shape: int) -> Tensor:
-        made = torch.randn(shape, generator=self._generator, device=self.device) / (shape[-2] * shape[0]) ** 0.5
+        scale = float(shape[-2] * shape[0]) ** -0.5
+        made: Tensor = torch.randn(shape, generator=self._generator, device=self.device) * scale
         return made.to(self.dtype)
 
     def _convolution(self, kernel_map: KernelMap, rows: int, inputs: int, outputs: int, shortcut: int = 0) -> Any:

@@ -74,7 +74,9 @@ def read_table(path: Path) -> LatencyTable:
     try:
         return _table(document)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({type(error).__name__}: {error}); measure again (coevo measure)") from None
+        raise InputError(
+            f"{path} is damaged ({type(error).__name__}: {error}); measure again (coevo measure)"
+        ) from None
 
 
 def _table(document: Mapping[str, Any]) -> LatencyTable:

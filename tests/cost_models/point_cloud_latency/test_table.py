@@ -60,9 +60,7 @@ def test_axes_span_the_layers() -> None:
 
 def test_calibration_recovers_what_made_the_times() -> None:
     made, rng = table(), np.random.default_rng(1)
-    networks = [
-        [Layer("conv3", 0, int(16 * a), 16) for a in rng.integers(1, 5, size)] for size in (2, 3, 5, 8, 9, 12)
-    ]
+    networks = [[Layer("conv3", 0, int(16 * a), 16) for a in rng.integers(1, 5, size)] for size in (2, 3, 5, 8, 9, 12)]
     truth = np.stack([0.9 * made.of_layers(each) + 0.02 * len(each) + 0.3 for each in networks])
     fitted = calibrate(made, networks, truth)
     assert np.allclose([fitted.calibration.scale, fitted.calibration.launch_ms, fitted.calibration.rest_ms],

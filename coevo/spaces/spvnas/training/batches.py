@@ -1,4 +1,4 @@
-"""Batches of augmented, voxelised scans; which scans a step has, and what is done to them, follows from (seed, step)."""
+"""Batches of augmented, voxelised scans; which scans a step has, and what befalls them, follows from (seed, step)."""
 
 from __future__ import annotations
 

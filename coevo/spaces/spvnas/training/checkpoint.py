@@ -106,11 +106,10 @@ def check_weights(net: nn.Module, weights: Mapping[str, Tensor], where: str) -> 
     given = {name: tuple(each.shape) for name, each in weights.items()}
     wrong = sorted(name for name in {*held, *given} if held.get(name) != given.get(name))
     if wrong:
-        first = wrong[0]
+        first, more = wrong[0], f", and {len(wrong) - 1} more differ" if len(wrong) > 1 else ""
         raise InputError(
             f"{where} does not fit the network: {first} is {given.get(first, 'absent')}, expected "
-            f"{held.get(first, 'none')}{f', and {len(wrong) - 1} more differ' if len(wrong) > 1 else ''}. It is of another "
-            "space, design or version"
+            f"{held.get(first, 'none')}{more}. It is of another space, design or version"
         )
 
 

@@ -62,7 +62,7 @@ class CapturedLearner:
     def __init__(self, net: MinkUNet, recipe: Recipe, device: torch.device) -> None:
         from coevo.kernels.sparse.training import TrainingStep
 
-        self.net = net
+        self.net: nn.Module = net
         self.scaler = make_scaler(recipe.precision, device)
         rows = recipe.batch * recipe.most_voxels
         dtype = None if recipe.precision == "float32" else DTYPES[recipe.precision]

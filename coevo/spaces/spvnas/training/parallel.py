@@ -60,9 +60,11 @@ class Group:
         flat = torch.cat([each.reshape(-1).float() for each in grads])
         torch.distributed.all_reduce(flat)
         flat /= self.world
-        for each, grad, part in zip(found, grads, flat.split([each.numel() for each in grads]), strict=True):
-            grad.copy_(part.view_as(grad))
+        first = 0
+        for each, grad in zip(found, grads, strict=True):
+            grad.copy_(flat[first : first + grad.numel()].view_as(grad))
             each.grad = grad
+            first += grad.numel()
 
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Those of process 0 become everybody's."""

@@ -29,9 +29,10 @@ def network_input(sample: VoxelSample, points: str) -> SparseTensor | PointTenso
 
 def target(sample: VoxelSample, x: SparseTensor | PointTensor) -> Tensor:
     """int64, the labels of the rows of a network's logits for `network_input`."""
-    if isinstance(x, PointTensor):
-        return sample.point_labels
-    return sample.labels if x.caches.order is None else sample.labels.index_select(0, x.caches.order)
+    found: Tensor = sample.point_labels
+    if isinstance(x, SparseTensor):
+        found = sample.labels if x.caches.order is None else sample.labels.index_select(0, x.caches.order)
+    return found
 
 
 def precise(precision: str, device: torch.device) -> Any:
@@ -107,9 +108,10 @@ class Validation:
         """int64 [P], the class of every raw point."""
         with torch.no_grad(), precise(precision, self.device):
             logits = logits_of(x)
-        if isinstance(x, PointTensor):
-            return logits.argmax(dim=1)
-        return x.with_feats(logits).in_given_order().argmax(dim=1).index_select(0, inverse)
+        if not isinstance(x, PointTensor):
+            logits = x.with_feats(logits).in_given_order()
+        found = logits.argmax(dim=1)
+        return found if isinstance(x, PointTensor) else found.index_select(0, inverse)
 
     def inputs(self) -> list[SparseTensor | PointTensor]:
         """What networks take, scan by scan."""

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.spaces.spvnas.scans import Slopes
 
 from coevo.errors import CoevoError, ConfigError, InputError
 from coevo.kernels.sparse.modules import SPVCNN, BatchNorm, MinkUNet
@@ -20,6 +19,7 @@ from coevo.spaces.spvnas.data.augment import Augmentation
 from coevo.spaces.spvnas.training import Batches, Checkpoints, Group, Recipe, Validation, learner_of, train
 from coevo.spaces.spvnas.training.learners import CapturedLearner, PlainLearner
 from coevo.spaces.spvnas.training.loop import Curve
+from tests.spaces.spvnas.scans import Slopes
 
 CPU = torch.device("cpu")
 NARROW = (4, 4, 4, 8, 8, 8, 8, 4, 4)
@@ -67,7 +67,7 @@ def test_the_rate_rises_and_falls() -> None:
     how = recipe(steps=10, warmup_steps=2)
     rates = [how.rate(step, 16) for step in range(10)]
     assert rates[:2] == [0.16, 0.32] and rates[2] == 0.32
-    assert rates[-1] < 0.02 and all(a >= b for a, b in zip(rates[2:], rates[3:], strict=False))
+    assert rates[-1] < 0.02 and rates[2:] == sorted(rates[2:], reverse=True)
     assert Recipe(10).rate(0, 16) == pytest.approx(0.24)  # SPVNAS's, at its 16 scans an update
 
 
@@ -133,7 +133,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path) -> None:
         train(PlainLearner(Small(), how, CPU, "none"), Deadly(Slopes(), how), how, Group(),
               Checkpoints(folder, {{"recipe": how.digest}}), checkpoint_every=2)
     """)
-    killed = subprocess.run([sys.executable, "-c", script], timeout=120, capture_output=True)
+    killed = subprocess.run([sys.executable, "-c", script], check=False, timeout=120, capture_output=True)
     assert killed.returncode == -9, killed.stderr.decode()
     assert json.loads((tmp_path / "checkpoint.json").read_text())["step"] == 6
     resumed, _ = run(tmp_path, how, every=2)
@@ -183,7 +183,9 @@ def test_a_loss_that_is_no_number_ends_it() -> None:
 def test_clipping() -> None:
     net, how = Small(), recipe(clip=0.01, steps=2)
     train(PlainLearner(net, how, CPU, "none"), Batches(Slopes(), how), how, Group())
-    moved = sum(float((a - b).detach().norm() ** 2) for a, b in zip(net.parameters(), Small().parameters(), strict=True))
+    moved = sum(
+        float((a - b).detach().norm() ** 2) for a, b in zip(net.parameters(), Small().parameters(), strict=True)
+    )
     assert 0 < moved**0.5 < 0.01 * 2 * 0.04 * 4
 
 
@@ -229,7 +231,8 @@ def test_every_raw_point_counts(points) -> None:
 
 def test_two_processes_train_as_one(tmp_path) -> None:
     script = tmp_path / "two.py"
-    script.write_text(textwrap.dedent(f"""
+    script.write_text(
+        textwrap.dedent(f"""
         import sys
         sys.path[:0] = {[str(Path(__file__).parents[4]), *sys.path]!r}
         from tests.spaces.spvnas.training.test_training import *
@@ -241,10 +244,11 @@ def test_two_processes_train_as_one(tmp_path) -> None:
         train(PlainLearner(net, how, CPU, "none"), batches, how, group, Checkpoints(Path({str(tmp_path)!r}), {{}}))
         digest = float(sum(p.double().abs().sum() for p in net.parameters()))
         print(f"rank {{group.rank}} of {{group.world}}: {{digest!r}}")
-    """))
+    """)
+    )
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script)],
-        capture_output=True, text=True, timeout=200,
+        check=False, capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     said = sorted(line for line in done.stdout.splitlines() if line.startswith("rank"))

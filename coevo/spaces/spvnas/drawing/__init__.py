@@ -1,0 +1,1 @@
+"""Scans, networks and fronts as pictures."""

@@ -8,17 +8,20 @@ is told by the points that hit the object. What is written down so is no figure 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 
 from coevo.errors import InputError
-from coevo.spaces.spvnas.data.scan import Scan
+from coevo.spaces.spvnas.data.scan import Scan, ScanSource
 from coevo.spaces.spvnas.detection.boxes import points_in_boxes
 from coevo.spaces.spvnas.detection.grid import Grid
-from coevo.spaces.spvnas.detection.inference import Detections
+from coevo.spaces.spvnas.detection.inference import Detections, Filter, detect
+from coevo.spaces.spvnas.detection.kitti.average_precision import MIN_OVERLAPS, Report, evaluate
 from coevo.spaces.spvnas.detection.kitti.calibration import Calibration
 from coevo.spaces.spvnas.detection.kitti.objects import TYPES, Object, object_of
+from coevo.spaces.spvnas.detection.network import Detector
 
 TYPES_OF_CLASSES = {
     "car": "Car",
@@ -36,6 +39,28 @@ OCCLUSION_POINTS = (50, 15, 5)
 """At least so many points for occlusion 0, 1 and 2; with fewer it is 3, which counts at no difficulty."""
 UNKNOWN = 3
 _AHEAD = Calibration.ideal(FOCAL_PX)
+
+
+def judge(
+    detector: Detector,
+    scans: ScanSource,
+    keep: Filter | None = None,
+    dtype: torch.dtype | None = None,
+    overlaps: Mapping[str, float] | None = None,
+) -> Report:
+    """Average precision of the detector's classes over all scans, from above and in space.
+
+    Args:
+        keep, dtype: as `detect`.
+        overlaps: the least of a match by class; KITTI's where it is None.
+    """
+    truths, found = [], []
+    for number in range(len(scans)):
+        scan = scans[number]
+        truths.append(truth_of(scan, detector.grid))
+        found.append(found_of(detect(detector, [scan.points], keep, dtype)[0]))
+    kinds = [each.name for each in detector.kinds if each.name in MIN_OVERLAPS]
+    return evaluate(truths, found, kinds, overlaps=overlaps)
 
 
 def kitti_type(name: str, where: str) -> str:

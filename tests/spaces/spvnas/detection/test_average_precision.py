@@ -235,3 +235,75 @@ def test_wrong_questions_are_told():
         ap([[]], [[thing()]])
     with pytest.raises(InputError, match="the score nan"):
         ap([[]], [[thing(score=math.nan)]])
+
+
+def literal_counts(truths, found, overlaps, standing, low, kind, least, threshold):
+    """The kit's `computeStatistics`, loop by loop."""
+    compute_fp = threshold is not None
+    threshold = -math.inf if threshold is None else threshold
+    assigned = [False] * len(found)
+    right, wrong, missed, scores = 0, 0, 0, []
+    ignored_found = [1 if low[j] else (0 if found[j].type == kind else -1) for j in range(len(found))]
+    for i in range(len(truths)):
+        if standing[i] == -1:
+            continue
+        chosen, valid, largest, took_ignored = -1, -1e7, 0.0, False
+        for j in range(len(found)):
+            if ignored_found[j] == -1 or assigned[j] or (compute_fp and found[j].score < threshold):
+                continue
+            overlap = overlaps[j][i]
+            if not compute_fp and overlap > least and found[j].score > valid:
+                chosen, valid = j, found[j].score
+            elif compute_fp and overlap > least and (overlap > largest or took_ignored) and ignored_found[j] == 0:
+                largest, chosen, valid, took_ignored = overlap, j, 1, False
+            elif compute_fp and overlap > least and valid == -1e7 and ignored_found[j] == 1:
+                chosen, valid, took_ignored = j, 1, True
+        if valid == -1e7 and standing[i] == 0:
+            missed += 1
+        elif valid != -1e7 and (standing[i] == 1 or ignored_found[chosen] == 1):
+            assigned[chosen] = True
+        elif valid != -1e7:
+            right += 1
+            scores.append(found[chosen].score)
+            assigned[chosen] = True
+    if compute_fp:
+        for j in range(len(found)):
+            wrong += not (assigned[j] or ignored_found[j] != 0 or found[j].score < threshold)
+    return right, wrong, missed, scores
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_frames_as_the_kit_counts_them(seed):
+    import random
+
+    from coevo.spaces.spvnas.detection.overlap import plain_bev_overlap
+
+    rng, least = random.Random(seed), 0.3
+
+    def draw(score):
+        kind = rng.choice(["Car", "Car", "Car", "Van", "Pedestrian"])
+        return thing(kind, x=2.0 * rng.randint(0, 4) + rng.uniform(-0.7, 0.7), height_px=rng.choice([60.0, 20.0, 60.0]),
+                     occlusion=rng.choice([0, 0, 3]) if score is None else -1, score=score)  # fmt: skip
+
+    truths = [[draw(None) for _ in range(rng.randint(0, 6))] for _ in range(12)]
+    found = [[draw(rng.choice([rng.random(), 0.5])) for _ in range(rng.randint(4, 10))] for _ in range(12)]
+    cases = []
+    for true, seen in zip(truths, found, strict=True):
+        overlaps = [[plain_bev_overlap(a.upright, b.upright) for b in true] for a in seen]
+        standing = [
+            1 if t.type == "Van" else -1 if t.type != "Car" else int(t.occlusion > 1 or t.image_box[3] - 100 < 25)
+            for t in true
+        ]
+        cases.append((true, seen, overlaps, standing, [f.image_box[3] - 100 < 25 for f in seen], "Car", least))
+    total = sum(standing.count(0) for _, _, _, standing, *_ in cases)
+    scores = [score for case in cases for score in literal_counts(*case, None)[3]]
+    precisions = [0.0] * 41
+    for place, threshold in enumerate(recall_thresholds(scores, total)):
+        counts = [literal_counts(*case, threshold) for case in cases]
+        right, wrong = sum(each[0] for each in counts), sum(each[1] for each in counts)
+        precisions[place] = 100 * right / (right + wrong) if right + wrong else 0.0
+    best = [max(precisions[place:]) for place in range(41)]
+    result = ap(truths, found, least=least)
+    assert result.truths == total > 3 and best[0] > 0
+    assert result.precisions == pytest.approx(best)
+    assert result.ap_40 == pytest.approx(sum(best[1:]) / 40) and result.ap_11 == pytest.approx(sum(best[::4]) / 11)

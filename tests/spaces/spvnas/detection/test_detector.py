@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,11 +20,14 @@ from coevo.spaces.spvnas.data.scan import Scan  # noqa: E402
 from coevo.spaces.spvnas.detection.anchors import KITTI_ANCHORS  # noqa: E402
 from coevo.spaces.spvnas.detection.encoder import Encoder  # noqa: E402
 from coevo.spaces.spvnas.detection.inference import Detections, Filter, detect, pick  # noqa: E402
-from coevo.spaces.spvnas.detection.judging import found_of, truth_of  # noqa: E402
+from coevo.spaces.spvnas.detection.judging import found_of, judge, truth_of  # noqa: E402
 from coevo.spaces.spvnas.detection.kitti.average_precision import evaluate  # noqa: E402
 from coevo.spaces.spvnas.detection.network import Detector, Outputs, Proposals  # noqa: E402
 from coevo.spaces.spvnas.detection.training import CHECKPOINT, Plan, one_cycle, targets_of, train_detector  # noqa: E402
 
+_spec = importlib.util.spec_from_file_location("kitti_files", Path(__file__).with_name("kitti_files.py"))
+kitti_files = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(kitti_files)
 STILL = Augmentation(turn_rad=0.0, scale=(1.0, 1.0))
 
 
@@ -257,3 +262,26 @@ def test_what_truth_counts_around_the_sensor(tiny_detector):
     assert alike.location == found[0].location and alike.score == 0.5
     with pytest.raises(InputError, match="scan bare has no boxes"):
         truth_of(Scan(points, None, "bare"), grid)
+
+
+def test_judging_scans_and_frames(tiny_detector, scenes, tmp_path):
+    from coevo.spaces.spvnas.detection.kitti.folder import KittiFolder, KittiScans
+    from coevo.spaces.spvnas.detection.kitti.judging import judge_frames
+
+    detector = tiny_detector()
+    report = judge(detector, scenes(1, classes=("car", "person")), Filter(score=0.0, after=20))
+    assert set(report) == {"Car", "Pedestrian", "Cyclist"} and set(report["Car"]) == {"bev", "3d"}
+    assert report["Car"]["bev"]["easy"].truths == 1 and math.isnan(report["Cyclist"]["3d"]["hard"].ap_40)
+    folder = KittiFolder(kitti_files.folder_of(tmp_path))
+    points = np.random.default_rng(0).uniform((2, -2, -2, 0), (9, 2, 0, 1), (300, 4)).astype("<f4")
+    for name in folder.names():
+        points.tofile(tmp_path / "training" / "velodyne" / f"{name}.bin")
+    frames = judge_frames(
+        detector, folder, folder.names("train"), Filter(score=0.0, after=5), results=tmp_path / "data"
+    )
+    assert set(frames["Car"]) == {"image", "bev", "3d"} and frames["Pedestrian"]["bev"]["hard"].truths == 2
+    assert sorted(each.name for each in (tmp_path / "data").iterdir()) == ["000001.txt", "000003.txt"]
+    source = KittiScans(folder, "train")
+    assert len(source) == 2 and source[0].name == "000003" and source.source.endswith("train")
+    losses = train_detector(detector, source, Plan(1, 2), 0)
+    assert len(losses) == 1 and math.isfinite(losses[0])

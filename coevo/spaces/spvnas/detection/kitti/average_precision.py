@@ -8,7 +8,7 @@ low is ignored whatever its class; a detection that may match a truth not counte
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,10 @@ class AveragePrecision:
     ap_40: float
     precisions: tuple[float, ...]
     truths: int
+
+
+Report = dict[str, dict[str, dict[str, AveragePrecision]]]
+"""By class, metric and difficulty."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +120,8 @@ def evaluate(
     detections: Sequence[Sequence[Object]],
     kinds: Sequence[str] = tuple(MIN_OVERLAPS),
     metrics: Sequence[str] = ("bev", "3d"),
-    overlaps: dict[str, float] | None = None,
-) -> dict[str, dict[str, dict[str, AveragePrecision]]]:
+    overlaps: Mapping[str, float] | None = None,
+) -> Report:
     """`average_precision` by class, metric and difficulty."""
     least = overlaps or MIN_OVERLAPS
     return {

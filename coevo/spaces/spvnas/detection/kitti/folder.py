@@ -82,6 +82,20 @@ class KittiFolder:
         return Frame(Scan(points, None, name, boxes, classes), calibration, objects)
 
 
+class KittiScans:
+    """A ScanSource: the scans of a list of frames."""
+
+    def __init__(self, folder: KittiFolder, image_set: str | None = None) -> None:
+        self.folder, self.names = folder, folder.names(image_set)
+        self.source = f"KITTI's object benchmark, {image_set or f'all of {folder.part}'}"
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, number: int) -> Scan:
+        return self.folder.read(self.names[number]).scan
+
+
 def seen(points: np.ndarray, calibration: Calibration, image_size: tuple[int, int]) -> np.ndarray:
     """bool [P]: the points [P, >= 3] that lie ahead of the camera and within its image (width, height in pixels)."""
     ahead = calibration.to_camera(points[:, :3])

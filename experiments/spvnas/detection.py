@@ -9,7 +9,8 @@ encoder and parameters stand beside what it found. Average precision is KITTI's;
 is told by points and distance (`coevo/spaces/spvnas/detection/judging.py`), it is no figure of KITTI's. `--kitti
 FOLDER` trains on the object benchmark's `ImageSets/train` and judges on `val` instead.
 
-A run that was stopped goes on where its `--folder` left it. Needs torch, triton and NumPy alone; `--network` needs
+Networks with weights were trained on labels beside: give uniform ones as `--network` too, or take `--scratch`. A run
+that was stopped goes on where its `--folder` left it. Needs torch, triton and NumPy alone; `--network` needs
 safetensors too.
 """
 
@@ -37,8 +38,8 @@ from coevo.spaces.spvnas.data.augment import Augmentation
 from coevo.spaces.spvnas.data.scan import Scan, ScanSource
 from coevo.spaces.spvnas.design import Backbone
 from coevo.spaces.spvnas.detection.grid import AROUND_GRID, COARSEST, KITTI_GRID, Grid
-from coevo.spaces.spvnas.detection.judging import judge
-from coevo.spaces.spvnas.detection.kitti.average_precision import LOOSE_OVERLAPS, Report
+from coevo.spaces.spvnas.detection.judging import compared
+from coevo.spaces.spvnas.detection.kitti.average_precision import LOOSE_OVERLAPS, Report, evaluate
 from coevo.spaces.spvnas.detection.kitti.folder import KittiFolder, KittiScans
 from coevo.spaces.spvnas.detection.kitti.judging import judge_frames
 from coevo.spaces.spvnas.detection.network import Detector, Proposals
@@ -121,6 +122,7 @@ def options() -> argparse.ArgumentParser:
     found.add_argument("--points", default="none,voxels", help="point branches of the uniform arms, with commas")
     found.add_argument("--network", action="append", default=[], metavar="NAME=FOLDER")
     found.add_argument("--design", action="append", default=[], metavar="NAME=FILE")
+    found.add_argument("--scratch", action="store_true", help="draw the weights of `--network` anew")
     found.add_argument("--kitti", type=Path, metavar="FOLDER", help="train and judge on the object benchmark")
     found.add_argument("--training", type=int, default=300, help="generated scenes that train")
     found.add_argument("--validation", type=int, default=60)
@@ -164,7 +166,9 @@ def arms_of(arguments: argparse.Namespace) -> dict[str, Arm]:
         from coevo.spaces.spvnas.network.files import design_of, load_network
 
         name, path = named(text)
-        found[name] = (design_of(load_network(path)), lambda path=path: load_network(path))
+        design = design_of(load_network(path))
+        anew = (lambda design=design: build_network(design, 1)) if arguments.scratch else None
+        found[name] = (design, anew or (lambda path=path: load_network(path)))
     return found
 
 
@@ -214,8 +218,9 @@ def one(
     trained = time.perf_counter() - begun
     row: dict[str, Any] = {"training_s": round(trained, 1)}
     if held is None:
-        row["strict"] = precisions(judge(detector, validation, dtype=dtype))
-        row["loose"] = precisions(judge(detector, validation, dtype=dtype, overlaps=LOOSE_OVERLAPS))
+        truths, found = compared(detector, validation, dtype=dtype)
+        row["strict"] = precisions(evaluate(truths, found))
+        row["loose"] = precisions(evaluate(truths, found, overlaps=LOOSE_OVERLAPS))
     else:
         results = None if folder is None else folder / "results"
         row["strict"] = precisions(judge_frames(detector, held, held.names("val"), None, dtype, results))

@@ -15,7 +15,7 @@ import torch
 
 from coevo.errors import InputError
 from coevo.spaces.spvnas.data.scan import Scan, ScanSource
-from coevo.spaces.spvnas.detection.boxes import points_in_boxes
+from coevo.spaces.spvnas.detection.boxes import check_boxes, points_in_boxes
 from coevo.spaces.spvnas.detection.grid import Grid
 from coevo.spaces.spvnas.detection.inference import Detections, Filter, detect
 from coevo.spaces.spvnas.detection.kitti.average_precision import MIN_OVERLAPS, Report, evaluate
@@ -54,13 +54,21 @@ def judge(
         keep, dtype: as `detect`.
         overlaps: the least of a match by class; KITTI's where it is None.
     """
+    truths, found = compared(detector, scans, keep, dtype)
+    kinds = [each.name for each in detector.kinds if each.name in MIN_OVERLAPS]
+    return evaluate(truths, found, kinds, overlaps=overlaps)
+
+
+def compared(
+    detector: Detector, scans: ScanSource, keep: Filter | None = None, dtype: torch.dtype | None = None
+) -> tuple[list[list[Object]], list[list[Object]]]:
+    """What is there and what was found in each scan, as `evaluate` takes them, to be counted in several ways."""
     truths, found = [], []
     for number in range(len(scans)):
         scan = scans[number]
         truths.append(truth_of(scan, detector.grid))
         found.append(found_of(detect(detector, [scan.points], keep, dtype)[0]))
-    kinds = [each.name for each in detector.kinds if each.name in MIN_OVERLAPS]
-    return evaluate(truths, found, kinds, overlaps=overlaps)
+    return truths, found
 
 
 def kitti_type(name: str, where: str) -> str:
@@ -74,9 +82,14 @@ def kitti_type(name: str, where: str) -> str:
 
 
 def truth_of(scan: Scan, grid: Grid) -> list[Object]:
-    """The scan's boxes as KITTI's objects. Those whose middle lies outside the grid are of unknown occlusion."""
+    """The scan's boxes as KITTI's objects. Those whose middle lies outside the grid are of unknown occlusion.
+
+    Raises:
+        InputError: the scan has no boxes, or one of an unknown class or of sizes that are not positive.
+    """
     if scan.boxes is None:
         raise InputError(f"scan {scan.name} has no boxes, so that nothing can be held against it")
+    check_boxes(scan.boxes, scan.box_classes, where=f"scan {scan.name}")
     found = []
     hits = points_in_boxes(scan.points, scan.boxes).sum(axis=1)
     for box, name, points in zip(scan.boxes, scan.box_classes, hits, strict=True):

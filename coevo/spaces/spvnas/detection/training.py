@@ -67,7 +67,8 @@ def train_detector(
     """Trains in place; gives the loss of every step, those before a resumption included.
 
     Which scans a step has, and how they are turned, follows from (seed, step): a training that was stopped and goes on
-    from the checkpoint in `folder` ends with the weights of one that was not.
+    from the checkpoint in `folder` ends with the weights of one that was not; on a CUDA device to within what cuDNN's
+    convolutions differ from run to run.
 
     Args:
         detector: on its device.

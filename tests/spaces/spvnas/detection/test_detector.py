@@ -285,3 +285,12 @@ def test_judging_scans_and_frames(tiny_detector, scenes, tmp_path):
     assert len(source) == 2 and source[0].name == "000003" and source.source.endswith("train")
     losses = train_detector(detector, source, Plan(1, 2), 0)
     assert len(losses) == 1 and math.isfinite(losses[0])
+
+
+def test_truth_that_cannot_be_is_told(tiny_detector, scenes):
+    good = scenes(1)[0]
+    flat = Scan(good.points, None, "flat", good.boxes * np.float32([1, 1, 1, 1, 1, 0, 1]), good.box_classes)
+    with pytest.raises(InputError, match="scan flat: box 0 has the sizes"):
+        truth_of(flat, tiny_detector().grid)
+    with pytest.raises(InputError, match="scan odd has a box of the unknown class 'tank'"):
+        truth_of(Scan(good.points, None, "odd", good.boxes, ("car", "tank")), tiny_detector().grid)

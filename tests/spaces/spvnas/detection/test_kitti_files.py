@@ -201,3 +201,9 @@ def test_wrong_folders_are_told(tmp_path):
     (tmp_path / "training" / "label_2" / "000003.txt").unlink()
     with pytest.raises(InputError, match=r"000003\.txt: no such file"):
         folder.read("000003")
+
+
+def test_frames_to_be_tested_have_no_boxes(tmp_path):
+    (folder_of(tmp_path) / "training").rename(tmp_path / "testing")
+    frame = KittiFolder(tmp_path, "testing").read("000001")
+    assert frame.objects is None and frame.scan.boxes is None and len(frame.scan.points) == 1

@@ -78,7 +78,9 @@ class KittiFolder:
             objects = read_objects(labels, scored=False)
         if self.in_view:
             points = points[seen(points, calibration, self.image_size)]
-        boxes, classes = boxes_of(objects or [], calibration)
+        if objects is None:
+            return Frame(Scan(points, None, name), calibration, None)
+        boxes, classes = boxes_of(objects, calibration)
         return Frame(Scan(points, None, name, boxes, classes), calibration, objects)
 
 

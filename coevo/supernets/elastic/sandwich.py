@@ -33,9 +33,10 @@ def soft_cross_entropy(logits: Tensor, teacher: Tensor, used: Tensor | None = No
         logits, teacher: [rows, classes]; the teacher's have no gradient.
         used: bool [rows], rows that count; all where it is None. Without any the result is 0.
     """
-    each = -(teacher.detach().float().softmax(dim=1) * functional.log_softmax(logits.float(), dim=1)).sum(dim=1)
+    soft, logits = teacher.detach().float().softmax(dim=1), logits.float()
     if used is None:
-        return each.mean()
+        return functional.cross_entropy(logits, soft)
+    each = functional.cross_entropy(logits, soft, reduction="none")
     return torch.where(used, each, 0).sum() / used.sum().clamp(min=1)
 
 

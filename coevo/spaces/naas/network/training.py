@@ -22,6 +22,7 @@ from coevo.spaces.naas.network.families import family
 from coevo.spaces.naas.network.images import Images
 from coevo.spaces.naas.network.scale import Scale
 from coevo.spaces.naas.network.supernet import Supernet, largest, smallest
+from coevo.supernets.elastic import learn_together
 
 SUPERNET, CHECKPOINT = "supernet.safetensors", "checkpoint"
 BETWEEN = 2  # networks drawn in a step beside the largest and the smallest
@@ -77,15 +78,14 @@ def learn(
 ) -> float:
     """One step on one batch; returns the largest network's loss."""
     optimiser.zero_grad(set_to_none=True)
-    answers = network(images, whole)
-    loss = functional.cross_entropy(answers, labels)
-    loss.backward()  # type: ignore[no-untyped-call]
-    soft = answers.detach().softmax(dim=1)
-    for part in parts:
-        functional.cross_entropy(network(images, part), soft).backward()  # type: ignore[no-untyped-call]
+    loss = learn_together(
+        [whole, *parts],
+        lambda design: network(images, design),
+        lambda answers: functional.cross_entropy(answers, labels),
+    )
     torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
     optimiser.step()
-    return float(loss.detach())
+    return float(loss)
 
 
 def load_supernet(path: Path, name: str, scale: Scale) -> Supernet:

@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from coevo.errors import CoevoError as CoevoError
+    from coevo.loading import load as load
     from coevo.search.algorithms.base import Algorithm as Algorithm
     from coevo.search.algorithms.base import Exhausted as Exhausted
     from coevo.search.design import Design as Design
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from coevo.search.space import Violation as Violation
     from coevo.search.study import Study as Study
     from coevo.search.trial import Trial as Trial
-    from coevo.spaces.loading import load as load
 
 _HOMES = {
     "Algorithm": "coevo.search.algorithms.base",
@@ -61,7 +61,7 @@ _HOMES = {
     "Trial": "coevo.search.trial",
     "Violation": "coevo.search.space",
     "WorkContext": "coevo.search.problem",
-    "load": "coevo.spaces.loading",
+    "load": "coevo.loading",
     "load_problem": "coevo.search.registry",
     "problem_names": "coevo.search.registry",
     "successive_halving": "coevo.search.halving",

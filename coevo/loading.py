@@ -10,13 +10,15 @@ from coevo.errors import InputError
 
 _LOADERS = {
     "backbone.json": ("coevo.spaces.spvnas.network.files", "load_network"),
+    "detector.json": ("coevo.spaces.spvnas.detection.files", "load_detector"),
     "layout.json": ("coevo.spaces.quantumnas.export.loading", "load"),
 }
 """Where each space's loader is, by the file that tells its exports from others."""
 
 
 def load(folder: Path | str) -> Any:
-    """A network of SPVNAS as a torch module in evaluation mode, or a quantum design as `quantumnas.Exported`.
+    """A network or detector of SPVNAS as a torch module in evaluation mode, or a quantum design as
+    `quantumnas.Exported`.
 
     Raises:
         InputError: the folder is no such export, or a file in it is missing, damaged or of another version.

@@ -81,7 +81,7 @@ class Detector(nn.Module):
                 f"a detector needs one anchor each of distinct classes, got {[each.name for each in kinds]}"
             )
         sizes = proposals or Proposals()
-        self.grid, self.kinds, self.encoder = grid, kinds, Encoder(net)
+        self.grid, self.kinds, self.proposals, self.encoder = grid, kinds, sizes, Encoder(net)
         first, second = sizes.filters
         self.flat_fine = _block(self.encoder.channels[3] * grid.cells(STRIDE)[2], first, 1)
         self.flat_coarse = _block(self.encoder.channels[4] * grid.cells(COARSEST)[2], second, 1)

@@ -207,3 +207,20 @@ def test_frames_to_be_tested_have_no_boxes(tmp_path):
     (folder_of(tmp_path) / "training").rename(tmp_path / "testing")
     frame = KittiFolder(tmp_path, "testing").read("000001")
     assert frame.objects is None and frame.scan.boxes is None and len(frame.scan.points) == 1
+
+
+def test_the_images_own_size_counts(tmp_path):
+    folder = KittiFolder(folder_of(tmp_path))
+    points = np.array([[10, 8.0, 0, 0], [10, 0, 0, 0]], dtype="<f4")  # the first one 577 px to the left of the middle
+    points.tofile(tmp_path / "training" / "velodyne" / "000001.bin")
+    assert len(folder.read("000001").scan.points) == 2 and folder.read("000001").image_size == (1242, 375)
+    image = tmp_path / "training" / "image_2" / "000001.png"
+    image.parent.mkdir()
+    head = b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\x0dIHDR"
+    image.write_bytes(head + (300).to_bytes(4, "big") + (375).to_bytes(4, "big"))
+    points.tofile(tmp_path / "training" / "velodyne" / "000001.bin")
+    frame = folder.read("000001")
+    assert frame.image_size == (300, 375) and len(frame.scan.points) == 1
+    image.write_bytes(b"JFIF")
+    with pytest.raises(InputError, match=r"000001\.png is no PNG"):
+        folder.read("000001")

@@ -20,11 +20,13 @@ _NUMBER = re.compile(r"\d{6}")
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """`scan`: points and boxes in the sensor's frame; `objects`: the label file's lines, None without one."""
+    """`scan`: points and boxes in the sensor's frame; `objects`: the label file's lines, None without one;
+    `image_size`: width and height in pixels."""
 
     scan: Scan
     calibration: Calibration
     objects: list[Object] | None
+    image_size: tuple[int, int]
 
 
 class KittiFolder:
@@ -34,6 +36,7 @@ class KittiFolder:
         folder: that holds `training` or `testing`.
         part: "training" (with labels) or "testing".
         in_view: keep only points that project into the left colour image, as SECOND does: labels stop there.
+        image_size: width and height in pixels of frames whose image (`image_2/NAME.png`) is not there.
 
     Raises:
         InputError: no such folder.
@@ -76,12 +79,13 @@ class KittiFolder:
         objects = None
         if self.part == "training":
             objects = read_objects(labels, scored=False)
+        size = png_size(base / "image_2" / f"{name}.png") or self.image_size
         if self.in_view:
-            points = points[seen(points, calibration, self.image_size)]
+            points = points[seen(points, calibration, size)]
         if objects is None:
-            return Frame(Scan(points, None, name), calibration, None)
+            return Frame(Scan(points, None, name), calibration, None, size)
         boxes, classes = boxes_of(objects, calibration)
-        return Frame(Scan(points, None, name, boxes, classes), calibration, objects)
+        return Frame(Scan(points, None, name, boxes, classes), calibration, objects, size)
 
 
 class KittiScans:
@@ -96,6 +100,17 @@ class KittiScans:
 
     def __getitem__(self, number: int) -> Scan:
         return self.folder.read(self.names[number]).scan
+
+
+def png_size(path: Path) -> tuple[int, int] | None:
+    """Width and height in pixels of a PNG, by its head; None where there is no file. InputError where it is no PNG."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        head = file.read(24)
+    if len(head) < 24 or head[:8] != b"\x89PNG\r\n\x1a\n":
+        raise InputError(f"{path} is no PNG; copy the image again")
+    return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
 
 
 def seen(points: np.ndarray, calibration: Calibration, image_size: tuple[int, int]) -> np.ndarray:

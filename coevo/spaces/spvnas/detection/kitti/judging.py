@@ -36,8 +36,8 @@ def judge_frames(
         frame = folder.read(name)
         if frame.objects is None:
             raise InputError(f"frame {name} of {folder.part} has no labels to hold detections against")
-        objects = results_of(detect(detector, [frame.scan.points], keep, dtype)[0], frame.calibration,
-                             folder.image_size)  # fmt: skip
+        found_here = detect(detector, [frame.scan.points], keep, dtype)[0]
+        objects = results_of(found_here, frame.calibration, frame.image_size)
         if results is not None:
             write_results(results, name, objects)
         truths.append(frame.objects)

@@ -12,7 +12,6 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from coevo.errors import CoevoError as CoevoError
-    from coevo.loading import load as load
     from coevo.search.algorithms.base import Algorithm as Algorithm
     from coevo.search.algorithms.base import Exhausted as Exhausted
     from coevo.search.design import Design as Design
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from coevo.search.evaluator import Resources as Resources
     from coevo.search.front import Front as Front
     from coevo.search.halving import successive_halving as successive_halving
+    from coevo.search.loading import load as load
     from coevo.search.objectives import Constraint as Constraint
     from coevo.search.objectives import Goals as Goals
     from coevo.search.objectives import Objective as Objective
@@ -61,7 +61,7 @@ _HOMES = {
     "Trial": "coevo.search.trial",
     "Violation": "coevo.search.space",
     "WorkContext": "coevo.search.problem",
-    "load": "coevo.loading",
+    "load": "coevo.search.loading",
     "load_problem": "coevo.search.registry",
     "problem_names": "coevo.search.registry",
     "successive_halving": "coevo.search.halving",

@@ -1,21 +1,27 @@
 """Sparse convolution's edge cases on a CUDA device, small enough to run under compute-sanitizer.
 
-    compute-sanitizer --tool memcheck --error-exitcode 9 python experiments/bench/sparse_edges.py
+    python experiments/bench/sparse_edges.py --sanitizer --processes 14
 
-No voxel, one voxel, few voxels in a large capacity (inference and training), raw points, channels that are no multiple
-of 16, transposed convolution, a batch whose middle scan is empty, negative coordinates, kernels of 1, 2, 3 and 5. Every
-layer goes forward and backward in float32 and half precision and is held to the same modules on the CPU, where the
-plain reference runs. torch's allocator would hide a read beyond a tensor's end in its own pool, so run it with
-PYTORCH_NO_CUDA_MEMORY_CACHING=1.
-The last line is "N passed, M failed".
+No voxel, one voxel, few voxels in a large capacity (inference, launched and replayed, and training), raw points,
+channels that are no multiple of 16, transposed convolution, a batch whose middle scan is empty, negative coordinates,
+kernels of 1, 2, 3 and 5. Every layer goes forward and backward in float32 and half precision and is held to the same
+modules on the CPU, where the plain reference runs. Far coordinates and a line go through networks and one layer.
+Most of the time is compilation, so the cases are dealt out to processes that run side by side. Under `--sanitizer`
+each of them runs in compute-sanitizer's memcheck, with torch's allocator off, whose pool would hide a read beyond a
+tensor's end.
+The last line is "N passed, M failed" and how many processes failed; the exit status is 0 where no case failed and no access was wrong.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import _bench  # noqa: F401  finds coevo in a copy of the tree
 import torch
@@ -26,6 +32,7 @@ from coevo.kernels.sparse.modules import SPVCNN, BatchNorm, Conv3d, MinkUNet, Re
 from coevo.kernels.sparse.tensors import PointTensor, SparseTensor
 from coevo.kernels.sparse.training import TrainingStep
 
+MEMCHECK = ("compute-sanitizer", "--tool", "memcheck", "--error-exitcode", "9")
 LIMITS = {torch.float32: 5e-3, torch.float16: 2e-2}  # float32 products run in tf32
 
 
@@ -55,23 +62,24 @@ def layers(inputs: int, outputs: int) -> Iterator[tuple[str, nn.Sequential]]:
     yield "down and up", nn.Sequential(down, BatchNorm(outputs), ReLU(), up)
 
 
-def check(net: nn.Module, coords: torch.Tensor, inputs: int, dtype: torch.dtype) -> None:
+def check(net: nn.Module, coords: torch.Tensor, inputs: int, dtype: torch.dtype, device: str = "cuda") -> None:
     """Forward and backward on the device against the CPU; AssertionError where they are apart."""
     feats = torch.randn((len(coords), inputs), generator=torch.Generator().manual_seed(1))
-    found = {}
-    for device in ("cpu", "cuda"):
-        net = net.to(device).train()
+    found = []
+    for place in ("cpu", device):
+        net = net.to(place).train()
         net.zero_grad()
-        x = feats.to(device).requires_grad_()
-        given = SparseTensor.of(x, coords.to(device))
-        with torch.autocast("cuda", dtype=torch.float16, enabled=device == "cuda" and dtype == torch.float16):
+        x = feats.to(place, copy=True).requires_grad_()  # without a copy the CPU's leaf would be the device's parent
+        given = SparseTensor.of(x, coords.to(place))
+        with torch.autocast("cuda", dtype=torch.float16, enabled=place == "cuda" and dtype == torch.float16):
             out = net(given)
             rows = out if isinstance(out, torch.Tensor) else out.feats
-            loss = (rows.float() * torch.linspace(-1.0, 1.0, rows.shape[1], device=device)).square().sum()
+            loss = (rows.float() * torch.linspace(-1.0, 1.0, rows.shape[1], device=place)).square().sum()
         loss.backward()
         grads = [x.grad, *(parameter.grad for parameter in net.parameters())]
-        found[device] = [rows.detach(), *(torch.zeros(1) if grad is None else grad for grad in grads)]
-    for ours, wanted in zip(found["cuda"], found["cpu"], strict=True):
+        assert all(grad is not None for grad in grads), "a gradient is missing"
+        found.append([rows.detach(), *grads])
+    for wanted, ours in zip(*found, strict=True):
         assert ours.shape == wanted.shape, (ours.shape, wanted.shape)
         apart = (ours.cpu().double() - wanted.double()).norm()
         assert bool(torch.isfinite(ours).all()), "not finite"
@@ -128,29 +136,38 @@ def check_points(coords: torch.Tensor) -> None:
         assert (ours - wanted).norm() <= 2e-2 * wanted.norm() + 1e-4, (float((ours - wanted).norm()), ours.shape)
 
 
-def cases() -> Iterator[tuple[str, Callable[[], None]]]:
-    """Every case with its name."""
+def cases() -> list[tuple[str, Callable[[], None]]]:
+    """Every case with its name, those that compile most first."""
+
+    def whole(work: Callable[..., None], width: float, *given: Any) -> Callable[[], None]:
+        return lambda: work(MinkUNet(19, 4, width), *given)
+
+    networks: list[tuple[str, Callable[[], None]]] = []
+    single: list[tuple[str, Callable[[], None]]] = []
     for name, coords in clouds():
-        for capacity in (len(coords) + 1, 700):
-            yield (
-                f"{name}, compiled, capacity {capacity}",
-                partial(check_static, MinkUNet(19, 4, 0.5), coords, capacity),
-            )
         if len(coords) > 1:
-            yield f"{name}, training step", partial(check_step, MinkUNet(19, 4, 0.5), coords, 700)
-            yield f"{name}, raw points", partial(check_points, coords)
+            networks.append((f"{name}, training step", whole(check_step, 0.5, coords, 700)))
+            networks.append((f"{name}, raw points", partial(check_points, coords)))
+        if len(coords) > 100:
+            for dtype in LIMITS:
+                work = whole(check, 0.64, coords, 4, dtype)
+                networks.append((f"{name}, MinkUNet 0.64, {dtype}", work))
+        for capacity in (len(coords) + 1, 700):
+            work = whole(check_static, 0.5, coords, capacity)
+            networks.append((f"{name}, compiled, capacity {capacity}", work))
+        briefly = "far" in name or "line" in name
         for dtype in LIMITS:
             for inputs, outputs in ((4, 61), (61, 16)):
-                for what, made in layers(inputs, outputs):
+                for what, made in list(layers(inputs, outputs))[: 1 if briefly else None]:
                     work = partial(check, made, coords, inputs, dtype)
-                    yield f"{name}, {what}, {inputs} to {outputs} channels, {dtype}", work
-            if len(coords) > 100:
-                yield f"{name}, MinkUNet 0.64, {dtype}", partial(check, MinkUNet(19, 4, 0.64), coords, 4, dtype)
+                    single.append((f"{name}, {what}, {inputs} to {outputs} channels, {dtype}", work))
+    return networks + single
 
 
-def main() -> int:
+def run(share: int, shares: int) -> int:
+    """Every `shares`-th case from number `share` on; how many failed."""
     passed, failed = 0, 0
-    for name, work in cases():
+    for name, work in cases()[share::shares]:
         try:
             work()
             torch.cuda.synchronize()
@@ -159,8 +176,47 @@ def main() -> int:
             failed += 1
             print(f"FAILED {name}: {type(error).__name__}: {error}", flush=True)
             traceback.print_exc(limit=-3)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return failed
+
+
+def run_all(processes: int, sanitizer: bool) -> int:
+    """All cases dealt out to processes; the exit status."""
+    environment = dict(os.environ, **({"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"} if sanitizer else {}))
+    command = [*(MEMCHECK if sanitizer else ()), sys.executable, __file__, "--share"]
+    started = [
+        subprocess.Popen(
+            [*command, f"{share}/{processes}"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for share in range(processes)
+    ]
+    passed = failed = wrong = 0
+    for process in started:
+        told, _ = process.communicate()
+        counts = [line.split() for line in told.splitlines() if line.endswith(" failed") and " passed, " in line]
+        if process.returncode:
+            print(told, flush=True)
+        if counts:
+            passed, failed = passed + int(counts[-1][0]), failed + int(counts[-1][2])
+        wrong += process.returncode != 0
+    print(f"{passed} passed, {failed} failed; {wrong} of {processes} processes with an error")
+    return 1 if wrong or failed or passed != len(cases()) else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--processes", type=int, default=8, help="how many run side by side")
+    parser.add_argument("--sanitizer", action="store_true", help="under compute-sanitizer")
+    parser.add_argument("--share", help="I/N: every N-th case from number I on, in this process")
+    arguments = parser.parse_args()
+    if arguments.share:
+        share, shares = (int(part) for part in arguments.share.split("/"))
+        return 1 if run(share, shares) else 0
+    return run_all(arguments.processes, arguments.sanitizer)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ modules on the CPU, where the plain reference runs. Far coordinates and a line g
 Most of the time is compilation, so the cases are dealt out to processes that run side by side. Under `--sanitizer`
 each of them runs in compute-sanitizer's memcheck, with torch's allocator off, whose pool would hide a read beyond a
 tensor's end.
-The last line is "N passed, M failed" and how many processes failed; the exit status is 0 where no case failed and no access was wrong.
+The last line is "N passed, M failed" and how many processes failed; the exit status is 0 where no case failed and no
+access was wrong.
 """
 
 from __future__ import annotations

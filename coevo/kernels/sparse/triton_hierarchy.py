@@ -15,6 +15,7 @@ from coevo.kernels.sparse.hierarchy import Hierarchy
 from coevo.kernels.sparse.maps.kernel_map import KernelMap, check_splits
 from coevo.kernels.sparse.maps.sorting import Segments, Sort
 from coevo.kernels.sparse.maps.triton_descent import descend, search
+from coevo.kernels.sparse.recorded.streams import constant
 
 try:
     import torch
@@ -124,4 +125,4 @@ def maps_of(
 @lru_cache(maxsize=64)
 def _limits(capacity: tuple[int, ...], device: Any) -> Tensor:
     """Capacities on the device, copied there once: a captured graph may not copy them from the host."""
-    return torch.tensor(capacity, dtype=torch.int32, device=device)
+    return constant(lambda: torch.tensor(capacity, dtype=torch.int32, device=device))

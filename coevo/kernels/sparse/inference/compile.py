@@ -1,29 +1,37 @@
-"""A network compiled for inference: one CUDA graph from coordinates to logits."""
+"""A network compiled for inference: one recorded list of launches from coordinates to logits, and a CUDA graph of it.
+
+On a CUDA device the launches are recorded once (`recorded.recording`), their buffers share one arena, and a call
+replays them: by the host, or as a captured graph. Elsewhere, and by plans that wait for the host, each call is an
+ordinary run.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from coevo.errors import ConfigError, InputError
 from coevo.kernels.sparse.convolution.plan import Plan
-from coevo.kernels.sparse.coordinates.status import OUT_OF_RANGE, TOO_MANY
+from coevo.kernels.sparse.coordinates.status import OUT_OF_RANGE, TOO_MANY, check_status
 from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
 from coevo.kernels.sparse.inference.static_unet import LEVELS, StaticUNet
 from coevo.kernels.sparse.modules.minkunet import MinkUNet
 from coevo.kernels.sparse.modules.spvcnn import SPVCNN
+from coevo.kernels.sparse.recorded.streams import NotRecordable, on
 from coevo.kernels.sparse.tensors import SparseTensor
+
+if TYPE_CHECKING:
+    from coevo.kernels.sparse.recorded.program import Program
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 LEVEL_SHARES = (1.0, 0.8, 0.55, 0.3, 0.15)
 """Of the capacity, for strides 1, 2, 4, 8 and 16: an HDL-64E scan at 5 cm has 1, 0.73, 0.45, 0.23 and 0.10."""
 DEFAULT_SPLITS = (1, 1, 1, 2, 3)
 """Where wide layers have too few rows to fill a GPU, ranges of offsets run side by side."""
-_WARM_UPS = 2
 
 
 class CapacityWarning(UserWarning):
@@ -53,12 +61,13 @@ def compile_for_inference(
             given, those that `tuning.tune` measured for such a network on this device, else the defaults.
         extent, batches: where known, coordinates are -extent .. extent - 1 (one number, or one each for x, y and z) and
             batch indices below `batches`: levels are then sorted faster (`hierarchy.build_levels`).
-        graph: whether a call replays a captured CUDA graph; as the device allows where it is None.
+        graph: whether a call replays a captured CUDA graph; as the device allows where it is None. Without one, the
+            host launches the recorded kernels one by one.
 
     Raises:
         ConfigError: no such dtype or number of capacities.
-        InputError: the network is of another kind, a graph is asked for off a CUDA device, or folded weights are out of
-            the dtype's range.
+        InputError: the network is of another kind, a graph is asked for off a CUDA device or with plans that wait for
+            the host, or folded weights are out of the dtype's range.
     """
     if not isinstance(net, MinkUNet):
         raise InputError(f"compile_for_inference takes a MinkUNet or an SPVCNN, got {type(net).__name__}")
@@ -115,9 +124,22 @@ class StaticNetwork:
         self._coords = torch.zeros((capacity[0], 4), dtype=kind, device=self.device)
         self._feats = torch.zeros((capacity[0], net.in_channels), dtype=dtype, device=self.device)
         self._count = torch.zeros(1, dtype=torch.int32, device=self.device)
+        self._program: Program | None = None
         self._graph: Any = None
+        self._stream: Any = None
+        if self.device.type == "cuda":
+            try:
+                self._record()
+            except NotRecordable:
+                if graph:
+                    raise
         if graph:
             self._capture()
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of all buffers between the input and the logits; 0 where ordinary runs allocate it anew."""
+        return 0 if self._program is None else self._program.size_bytes
 
     def __call__(self, feats: Tensor | SparseTensor, coords: Tensor | None = None, *, check: bool = True) -> Tensor:
         """Logits [N, num_classes], in the order of the rows given.
@@ -146,26 +168,39 @@ class StaticNetwork:
             rows = len(feats)
             if rows > self.capacity[0]:
                 return self._without_capacity(feats, coords, f"{rows} rows, the capacity is {self.capacity[0]}")
+            self._wait_for_the_last_call()
             self._coords[:rows].copy_(coords)
             self._feats[:rows].copy_(feats)
             self._count.fill_(rows)
             if self._graph is not None:
                 self._graph.replay()
+            elif self._program is not None:
+                self._program()
             else:
-                self._logits, self._made = self._run()
+                self._logits, made = self._run()
+                self._status, self._counts = made.status, [level.count for level in made.levels]
             logits = self._logits[:rows].clone()
             if check:
-                bits = int(self._made.status)
+                bits = int(self._status)
                 if bits == TOO_MANY:
-                    counts = [int(level.count) for level in self._made.levels]
+                    counts = [int(count) for count in self._counts]
                     told = f"more voxels than the capacities {self.capacity} of strides 1 to 16 (of which {counts} fit)"
                     return self._without_capacity(feats, coords, told)
                 if bits == OUT_OF_RANGE and self.extent is not None:
                     told = f"coordinates beyond the extent {self.extent} or batch indices beyond {self.batches}"
                     return self._without_capacity(feats, coords, told)
                 if bits:
-                    self._made.check()
+                    check_status(self._status)
             return logits
+
+    def _wait_for_the_last_call(self) -> None:
+        """Buffers are the same in every call: one in another stream begins when the last one is done."""
+        if self.device.type != "cuda":
+            return
+        stream = torch.cuda.current_stream(self.device)
+        if self._stream is not None and self._stream != stream:
+            stream.wait_stream(self._stream)
+        self._stream = stream
 
     def _check_call(self, feats: Tensor, coords: Tensor | None) -> None:
         if coords is None or feats.dim() != 2 or coords.dim() != 2 or len(feats) != len(coords):
@@ -205,18 +240,31 @@ class StaticNetwork:
         made.wait()
         return logits, made
 
+    def _record(self) -> None:
+        """The launches of a run, compiled, and memory for all of them."""
+        from coevo.kernels.sparse.recorded.program import Program
+        from coevo.kernels.sparse.recorded.recording import Recording
+
+        recording = Recording(self.device)
+        with torch.no_grad(), on(self.device), recording:
+            logits, made = self._run()
+        counts = [level.count for level in made.levels]
+        program = Program(recording, [logits, made.status, *counts])
+        self._logits, self._status, *self._counts = (program.tensor(each) for each in (logits, made.status, *counts))
+        self._program = program
+
     def _capture(self) -> None:
-        """Two runs to compile kernels, on a stream of their own as capture wants it, then the graph."""
+        """One call to load what is loaded at the first launch, on a stream of its own as capture wants it, and the
+        graph. There are few rows in the buffers, so that it takes no time."""
+        assert self._program is not None
         side = min(self.capacity[-1], 64)
-        plane = torch.arange(side, dtype=self._coords.dtype, device=self.device)
-        self._coords[:side, 1] = plane
+        self._coords[:side, 1] = torch.arange(side, dtype=self._coords.dtype, device=self.device)
         self._count.fill_(side)
         stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.no_grad(), torch.cuda.stream(stream):
-            for _ in range(_WARM_UPS):
-                self._run()
+            self._program()
         torch.cuda.current_stream(self.device).wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
         with torch.no_grad(), torch.cuda.graph(self._graph):
-            self._logits, self._made = self._run()
+            self._program()

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from coevo.errors import InputError, missing_extra
 from coevo.kernels.sparse.maps.kernel_map import SortedRows
 from coevo.kernels.sparse.maps.triton_permute import permute
+from coevo.kernels.sparse.recorded import streams
 
 try:
     import torch
@@ -62,7 +62,7 @@ class Segments:
 
 
 class Sort:
-    """A sort of segments, which may run beside other work where a graph is captured: each fills but a part of the
+    """A sort of segments, which may run beside other work where launches are replayed: each fills but a part of the
     device. The maps' kernels write `written` before `begin`.
 
     Args:
@@ -84,23 +84,22 @@ class Sort:
             part = self._out[:, base : base + splits * capacity].view(2, splits, capacity)
             room = torch.empty((volume, capacity), dtype=torch.int32, device=device) if volume else None
             self._made.append(SortedRows(part[0], part[1], width, room))
-        self._beside: Any = None
+        self._beside: int | None = None
 
     def begin(self, beside: int | None, neighbours: Sequence[Tensor] = ()) -> None:
-        """Sort what is written, and put the neighbours of the maps in order: in this stream, or where a graph is
-        captured in the side stream of that number."""
-        if beside is not None and self._out.is_cuda and torch.cuda.is_current_stream_capturing():
-            self._beside = _side_stream(self._out.device, beside)
-            self._beside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self._beside):
-                self._sort(neighbours)
-        else:
+        """Sort what is written, and put the neighbours of the maps in order: in this stream, or in the side stream of
+        that number (`streams.beside`)."""
+        self._beside = beside
+        if beside is None:
+            self._sort(neighbours)
+            return
+        with streams.beside(beside, self._out.device):
             self._sort(neighbours)
 
     def made(self, number: int) -> SortedRows:
         """The sorted rows of a map by the order of `Segments.add`, ready for this stream."""
         if self._beside is not None:
-            torch.cuda.current_stream().wait_stream(self._beside)
+            streams.join(self._beside, self._out.device)
             self._beside = None
         return self._made[number]
 
@@ -121,11 +120,6 @@ class Sort:
             )
         for each, made in zip(neighbours, self._made, strict=False):
             permute(each, made.order, made.width, made.neighbours)
-
-
-@lru_cache(maxsize=8)
-def _side_stream(device: Any, number: int) -> Any:
-    return torch.cuda.Stream(device)
 
 
 @triton.jit(do_not_specialize=["rows"])

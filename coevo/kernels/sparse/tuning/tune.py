@@ -23,7 +23,7 @@ import torch
 from coevo.errors import InputError
 from coevo.kernels.sparse.convolution.plan import Plan
 from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
-from coevo.kernels.sparse.inference.compile import DEFAULT_SPLITS, compile_for_inference
+from coevo.kernels.sparse.inference.compile import DEFAULT_SPLITS, compile_for_inference, rooms
 from coevo.kernels.sparse.inference.folding import FoldedConv
 from coevo.kernels.sparse.inference.static_unet import LEVELS, StaticUNet
 from coevo.kernels.sparse.maps.kernel_map import KernelMap
@@ -85,7 +85,7 @@ def tune(
     """
     deadline = time.monotonic() + seconds
     _check_device(next(net.parameters()).device)
-    room = compile_for_inference(net, capacity, dtype, splits=DEFAULT_SPLITS, plans={}, graph=False).capacity
+    room = rooms(capacity)
     if not scans or max(len(coords) for _, coords in scans) > room[0]:
         raise InputError(f"tune needs at least one scan, and none with more than {room[0]} voxels, the capacity")
     with torch.no_grad():

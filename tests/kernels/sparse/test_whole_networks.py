@@ -117,6 +117,9 @@ def test_inference(on_kernels, kind, points):
     static = StaticNetwork(net, ROOM, torch.float32, SPLITS, {}, False)
     found = static(feats, coords)
     assert (found.double() - wanted).norm() / wanted.norm() < 5e-3
+    static._record()  # as it is done for a device: the same launches over one arena
+    static._program.arena.fill_(0x7F)
+    assert torch.equal(static(feats, coords), found)
 
 
 @pytest.mark.slow

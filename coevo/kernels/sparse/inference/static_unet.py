@@ -1,7 +1,8 @@
 """MinkUNet and SPVCNN as a fixed list of fused convolutions over a hierarchy of levels.
 
-What is concatenated on the way up is never copied: the convolutions that make the two halves write them side by side
-into one buffer. A residual block is two launches: its shortcut, norms, residual and ReLUs ride on its convolutions.
+What is concatenated on the way up stands side by side in one buffer: the convolution of the way up writes its part,
+while the part that came down is copied there beside it. Down to then the latter is kept by itself: buffers with room
+for both would take 103 MiB instead of 30 for 120,000 voxels, all the way down and up. A residual block is two launches: its shortcut, norms, residual and ReLUs ride on its convolutions.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from coevo.kernels.sparse.modules.spvcnn import SPVCNN
 from coevo.kernels.sparse.points.devoxelize import Corners, devoxelize
 from coevo.kernels.sparse.points.lookup import find_corners
 from coevo.kernels.sparse.points.scatter_mean import Membership, scatter_mean
+from coevo.kernels.sparse.recorded import streams
 from coevo.kernels.sparse.shape import STAGES, UNetShape
 
 LEVELS = STAGES + 1
 ONE = (1, 1, 1)
 HEAD = Plan(dataflow="unsorted", rows=128, columns=32, depth=32, warps=4, stages=3)
 """How the classifier's product is carried out on a device."""
+_COPIES = 3  # the side stream of copies; orders are made in 0, 1 and 2
 
 
 class _Residual:
@@ -39,11 +42,11 @@ class _Residual:
         self.first = fold(first, norm, dtype, relu=True)
         self.last = fold(last, last_norm, dtype, relu=True, shortcut=block.downsample)
 
-    def __call__(self, x: Tensor, kernel_map: KernelMap, out: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, kernel_map: KernelMap) -> Tensor:
         middle = self.first(x, kernel_map)
         if self.last.shortcut_weight is None:
-            return self.last(middle, kernel_map, residual=x, out=out)
-        return self.last(middle, kernel_map, shortcut=x, out=out)
+            return self.last(middle, kernel_map, residual=x)
+        return self.last(middle, kernel_map, shortcut=x)
 
 
 class StaticUNet:
@@ -151,33 +154,32 @@ class StaticUNet:
 
     def _penultimate(self, features: Tensor, made: Hierarchy, coords: Tensor | None) -> Tensor:
         """What the classifier takes, [rows of level 0 or points, C], of features at the rows of level 0 or points."""
-        joined, skips = [], []
-        for level in range(STAGES):
-            beside = self.widened[level]
-            joined.append(_empty(features, made.levels[level].capacity, beside + self.skips[level], self.dtype))
-            skips.append(joined[-1][:, beside:])
         points = _Points(made, coords) if self.transforms else None
         x = points.scatter(features, 0) if points is not None else features
-        x = self.stem[1](self.stem[0](x, made.submanifold[0]), made.submanifold[0], out=skips[0])
+        x = self.stem[1](self.stem[0](x, made.submanifold[0]), made.submanifold[0])
+        skips = [x]
         at_points = x
         if points is not None:
             at_points = points.gather(x, 0)
             x = points.scatter(at_points, 0)
         for stage in range(STAGES):
             x = self.down[stage](x, made.down[stage])
-            *others, last = self.blocks_down[stage]
-            kernel_map = made.submanifold[stage + 1]
-            for block in others:
-                x = block(x, kernel_map)
-            x = last(x, kernel_map, out=skips[stage + 1] if stage + 1 < STAGES else None)
+            for block in self.blocks_down[stage]:
+                x = block(x, made.submanifold[stage + 1])
+            skips.append(x)
+        del skips[STAGES:]
         for stage in range(STAGES):
             if points is not None and stage in (0, 2):
                 level = STAGES - stage
                 at_points = points.gather(x, level, self.transforms[stage // 2](at_points))
                 x = points.scatter(at_points, level)
             level = STAGES - 1 - stage
-            self.up[stage](x, made.down[level].inverse(), out=joined[level][:, : self.widened[level]])
-            x = joined[level]
+            joined = _empty(features, made.levels[level].capacity, self.widened[level] + self.skips[level], self.dtype)
+            with streams.beside(_COPIES, joined.device):
+                joined[:, self.widened[level] :].copy_(skips.pop())
+            self.up[stage](x, made.down[level].inverse(), out=joined[:, : self.widened[level]])
+            streams.join(_COPIES, joined.device)
+            x = joined
             for block in self.blocks_up[stage]:
                 x = block(x, made.submanifold[level])
         if points is not None:

@@ -79,10 +79,13 @@ class CoevoEngine(Engine):
         batch: int,
         only: str | None = None,
     ) -> dict[str, Run]:
-        net = _loaded(MinkUNet(CLASSES, INPUTS, ratio), state).eval()
+        net = MinkUNet(CLASSES, INPUTS, ratio).eval()  # on the CPU: the device holds what is compiled alone
+        load_torchsparse(net, state)
 
         def made(graph: bool) -> Run:
-            static = compile_for_inference(net, capacity * batch, extent=grid, batches=batch, graph=graph)
+            static = compile_for_inference(
+                net, capacity * batch, extent=grid, batches=batch, graph=graph, device="cuda"
+            )
             return lambda scan: static(scan.half, scan.coords)
 
         return {way: made(way == "captured") for way in self.ways if only in (None, way)}

@@ -74,7 +74,9 @@ def forward(
         return out
     kept = features.dtype if plan.half_partials else torch.float32
     if plan.chained:
-        sums = torch.empty((capacity, num_outputs), dtype=kept, device=features.device)
+        # sums may stand where the result will: each place is read by the program that writes it, and before
+        is_room = out.dtype == kept and out.stride() == (num_outputs, 1)
+        sums = out if is_room else torch.empty((capacity, num_outputs), dtype=kept, device=features.device)
         for split in range(splits):
             last = split == splits - 1
             launch.run(split, 1, out if last else sums, "" if last else "all", sums if split else None)

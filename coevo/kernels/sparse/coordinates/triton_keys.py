@@ -6,6 +6,7 @@ from typing import Any
 
 from coevo.errors import InputError, missing_extra
 from coevo.kernels.sparse.coordinates import keys
+from coevo.kernels.sparse.recorded import streams
 
 try:
     import torch
@@ -189,7 +190,11 @@ def sort_keys(coords: Tensor, count: Tensor | None = None, extent: keys.Extent |
     """The sorted keys int64 [N] of coords [N, 4], N >= 1 (`pack`), and the row that each was given in. With an extent
     four passes of a sort instead of eight."""
     full, short = pack(coords, count, extent)
-    ordered, given = torch.sort(short, stable=True)
+    ordered, given = torch.empty_like(short), torch.empty(len(short), dtype=torch.int64, device=short.device)
+    # beside nothing, but torch keeps what a sort needs by streams, and the side stream needs as much for sorting rows
+    with streams.beside(0, short.device):
+        torch.sort(short, stable=True, out=(ordered, given))
+    streams.join(0, short.device)
     if extent is None:
         return ordered, given
     rows = len(full)

@@ -21,7 +21,7 @@ from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
 from coevo.kernels.sparse.inference.static_unet import LEVELS, StaticUNet
 from coevo.kernels.sparse.modules.minkunet import MinkUNet
 from coevo.kernels.sparse.modules.spvcnn import SPVCNN
-from coevo.kernels.sparse.recorded.streams import NotRecordable, on
+from coevo.kernels.sparse.recorded.streams import NotRecordable, on, whole_device
 from coevo.kernels.sparse.tensors import SparseTensor
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ def compile_for_inference(
     extent: int | Sequence[int] | None = None,
     batches: int = 1,
     graph: bool | None = None,
+    device: torch.device | str | None = None,
 ) -> StaticNetwork:
-    """The network with its weights as they are now, in evaluation mode, on its device.
+    """The network with its weights as they are now, in evaluation mode.
 
     Args:
         net: a MinkUNet or SPVCNN.
@@ -63,6 +64,8 @@ def compile_for_inference(
             batch indices below `batches`: levels are then sorted faster (`hierarchy.build_levels`).
         graph: whether a call replays a captured CUDA graph; as the device allows where it is None. Without one, the
             host launches the recorded kernels one by one.
+        device: where it computes; the network's own where it is None. A network on the CPU leaves a CUDA device's
+            memory to its compiled half.
 
     Raises:
         ConfigError: no such dtype or number of capacities.
@@ -79,18 +82,18 @@ def compile_for_inference(
             f"capacity must be a number >= 1 or {LEVELS} of them, and splits {LEVELS} numbers, got {capacity} and "
             f"{splits}"
         )
-    device = next(net.parameters()).device
-    if graph and device.type != "cuda":
-        raise InputError(f"a CUDA graph needs a network on a CUDA device, this one is on {device}; move it there")
+    place = next(net.parameters()).device if device is None else whole_device(device)
+    if graph and place.type != "cuda":
+        raise InputError(f"a CUDA graph needs a network on a CUDA device, this one is on {place}; move it there")
     if splits is None and plans is None:
         from coevo.kernels.sparse.tuning.tuned import stored
 
-        tuning = stored(net, room, dtype)
+        tuning = stored(net, room, dtype, device=place)
         if tuning is not None:
             splits, plans = tuning.splits, tuning.plans
     cut = DEFAULT_SPLITS if splits is None else tuple(splits)
-    captured = device.type == "cuda" if graph is None else graph
-    return StaticNetwork(net, room, dtype, cut, plans or {}, captured, extent, batches)
+    captured = place.type == "cuda" if graph is None else graph
+    return StaticNetwork(net, room, dtype, cut, plans or {}, captured, extent, batches, place)
 
 
 def rooms(capacity: int | Sequence[int]) -> tuple[int, ...]:
@@ -113,12 +116,13 @@ class StaticNetwork:
         graph: bool,
         extent: int | Sequence[int] | None = None,
         batches: int = 1,
+        device: torch.device | None = None,
     ) -> None:
         self.extent, self.batches = extent, batches
         self.capacity, self.dtype, self.splits = capacity, dtype, splits
-        self.device = next(net.parameters()).device
+        self.device = device or next(net.parameters()).device
         self.is_raw = isinstance(net, SPVCNN) and net.points == "raw"
-        self.unet = StaticUNet(net, dtype)
+        self.unet = StaticUNet(net, dtype, self.device)
         self.unet.set_plans(plans)
         kind = torch.float32 if self.is_raw else torch.int32
         self._coords = torch.zeros((capacity[0], 4), dtype=kind, device=self.device)
@@ -147,7 +151,7 @@ class StaticNetwork:
         A scan over the capacity is computed without the graph, at the same precision, with a `CapacityWarning`.
 
         Args:
-            feats: [N, in_channels] on the network's device; or a SparseTensor of stride 1, without `coords`.
+            feats: [N, in_channels] on the compiled network's device; or a SparseTensor of stride 1, without `coords`.
             coords: whole numbers [N, 4] (batch, x, y, z) of distinct voxels, or for raw points float [N, 4] in units of
                 voxels.
             check: read the status of the levels, which waits for the device. Without it coordinates that repeat or

@@ -33,6 +33,12 @@ class FoldedConv:
     shortcut_weight: Tensor | None = None
     plan: Plan | None = None
 
+    def to(self, device: torch.device) -> None:
+        """Moves the weights there."""
+        self.weight, self.shift = self.weight.to(device), self.shift.to(device)
+        if self.shortcut_weight is not None:
+            self.shortcut_weight = self.shortcut_weight.to(device)
+
     def __call__(
         self, x: Tensor, kernel_map: KernelMap, *, residual: Tensor | None = None, shortcut: Tensor | None = None,
         out: Tensor | None = None,
@@ -52,6 +58,10 @@ class FoldedLinear:
     weight: Tensor
     bias: Tensor
     relu: bool
+
+    def to(self, device: torch.device) -> None:
+        """Moves the weights there."""
+        self.weight, self.bias = self.weight.to(device), self.bias.to(device)
 
     def __call__(self, x: Tensor) -> Tensor:
         """[P, C_out] of x [P, C_in]."""

@@ -1,8 +1,9 @@
 """MinkUNet and SPVCNN as a fixed list of fused convolutions over a hierarchy of levels.
 
 What is concatenated on the way up stands side by side in one buffer: the convolution of the way up writes its part,
-while the part that came down is copied there beside it. Down to then the latter is kept by itself: buffers with room
-for both would take 103 MiB instead of 30 for 120,000 voxels, all the way down and up. A residual block is two launches: its shortcut, norms, residual and ReLUs ride on its convolutions.
+while the part that came down is copied there beside it. Until then the latter is kept by itself: buffers with room for
+both would take 103 MiB instead of 30 for 120,000 voxels, all the way down and up. A residual block is two launches: its
+shortcut, norms, residual and ReLUs ride on its convolutions.
 """
 
 from __future__ import annotations
@@ -50,9 +51,10 @@ class _Residual:
 
 
 class StaticUNet:
-    """The network in `dtype`, in evaluation mode, over preallocated capacities. It copies the weights."""
+    """The network in `dtype`, in evaluation mode, over preallocated capacities. It copies the weights, to `device` if
+    that is given."""
 
-    def __init__(self, net: MinkUNet, dtype: torch.dtype) -> None:
+    def __init__(self, net: MinkUNet, dtype: torch.dtype, device: torch.device | None = None) -> None:
         self.dtype, self.num_classes = dtype, net.num_classes
         shape = net.shape
         self.skips = tuple(aligned(shape.widths[level]) for level in range(STAGES))
@@ -74,7 +76,8 @@ class StaticUNet:
         linear = net.classifier[0]
         assert isinstance(linear, nn.Linear)
         self.classifier = fold_linear(linear, None, dtype, relu=False)
-        on_device = linear.weight.is_cuda and dtype is not torch.float64
+        device = device or linear.weight.device
+        on_device = device.type == "cuda" and dtype is not torch.float64
         align_linear(self.classifier, outputs=False)
         self.head = FoldedConv(
             self.classifier.weight[None], linear.bias.detach().float(), False, plan=HEAD if on_device else None
@@ -88,6 +91,10 @@ class StaticUNet:
                 self.transforms.append(fold_linear(inner, its_norm, dtype, relu=True))
                 align_linear(self.transforms[-1])
         self._align(shape)
+        for conv in (*self.convolutions().values(), self.head):
+            conv.to(device)
+        for layer in (self.classifier, *self.transforms):
+            layer.to(device)
 
     def _align(self, shape: UNetShape) -> None:
         """Every layer between the input and the classifier with channels in multiples of 16."""

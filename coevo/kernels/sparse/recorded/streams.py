@@ -72,6 +72,12 @@ def on(device: torch.device) -> AbstractContextManager[Any]:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
+def whole_device(name: torch.device | str) -> torch.device:
+    """The device with its number, as tensors on it have it."""
+    device = torch.device(name)
+    return torch.device("cuda", torch.cuda.current_device()) if str(device) == "cuda" else device
+
+
 @lru_cache(maxsize=16)
 def side_stream(device: torch.device, number: int) -> Any:
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

@@ -84,13 +84,20 @@ def keep(tuning: Tuning, net: MinkUNet, capacity: Sequence[int], dtype: torch.dt
     return store.write(device, store.digest(network), entry, at)
 
 
-def stored(net: MinkUNet, capacity: Sequence[int], dtype: torch.dtype, at: Path | None = None) -> Tuning | None:
-    """What was measured earlier for such a network on this device; None where nothing was, or off CUDA devices.
+def stored(
+    net: MinkUNet,
+    capacity: Sequence[int],
+    dtype: torch.dtype,
+    at: Path | None = None,
+    device: torch.device | None = None,
+) -> Tuning | None:
+    """What was measured earlier for such a network on the device, its own where none is given; None where nothing was,
+    or off CUDA devices.
 
     Raises:
         InputError: the file is damaged.
     """
-    device = next(net.parameters()).device
+    device = device or next(net.parameters()).device
     if device.type != "cuda":
         return None
     entry = store.read(fingerprint(device), at).get(store.digest(network_of(net, capacity, dtype)))

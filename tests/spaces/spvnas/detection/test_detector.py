@@ -16,13 +16,17 @@ from coevo.errors import ConfigError, CorruptRun, InputError  # noqa: E402
 from coevo.kernels.sparse.modules import SPVCNN, MinkUNet  # noqa: E402
 from coevo.kernels.sparse.tensors import SparseTensor  # noqa: E402
 from coevo.spaces.spvnas.data.augment import Augmentation  # noqa: E402
+from coevo.spaces.spvnas.data.labels import CLASS_IDS  # noqa: E402
 from coevo.spaces.spvnas.data.scan import Scan  # noqa: E402
-from coevo.spaces.spvnas.detection.anchors import KITTI_ANCHORS  # noqa: E402
+from coevo.spaces.spvnas.detection.anchors import KITTI_ANCHORS, make_anchors  # noqa: E402
+from coevo.spaces.spvnas.detection.boxes import points_in_boxes  # noqa: E402
 from coevo.spaces.spvnas.detection.encoder import Encoder  # noqa: E402
+from coevo.spaces.spvnas.detection.grid import AROUND_GRID  # noqa: E402
 from coevo.spaces.spvnas.detection.inference import Detections, Filter, detect, pick  # noqa: E402
 from coevo.spaces.spvnas.detection.judging import found_of, judge, truth_of  # noqa: E402
 from coevo.spaces.spvnas.detection.kitti.average_precision import evaluate  # noqa: E402
 from coevo.spaces.spvnas.detection.network import Detector, Outputs, Proposals  # noqa: E402
+from coevo.spaces.spvnas.detection.targets import assign  # noqa: E402
 from coevo.spaces.spvnas.detection.training import CHECKPOINT, Plan, one_cycle, targets_of, train_detector  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location("kitti_files", Path(__file__).with_name("kitti_files.py"))
@@ -294,3 +298,28 @@ def test_truth_that_cannot_be_is_told(tiny_detector, scenes):
         truth_of(flat, tiny_detector().grid)
     with pytest.raises(InputError, match="scan odd has a box of the unknown class 'tank'"):
         truth_of(Scan(good.points, None, "odd", good.boxes, ("car", "tank")), tiny_detector().grid)
+
+
+def test_generated_scenes_have_boxes_to_learn_from(tiny_detector):
+    from coevo.spaces.spvnas.data.generator.source import GeneratedScans
+
+    detector, source = tiny_detector(), GeneratedScans(1, "train", rare=3.0)
+    scan = source[0]
+    truths = truth_of(scan, AROUND_GRID)
+    assert {each.type for each in truths if each.occlusion < 3} >= {"Car", "Pedestrian", "Cyclist"}
+    # what carries a thing's class lies in the boxes of that class, but for the noise at their faces
+    for name in ("car", "person"):
+        boxes = scan.boxes[[each == name for each in scan.box_classes]] + np.float32([0, 0, 0, 0.3, 0.3, 0.3, 0])
+        points = scan.points[scan.labels == CLASS_IDS[name]]
+        assert len(points) > 50 and points_in_boxes(points, boxes).any(axis=0).mean() > 0.9
+    labels = assign_all(scan)
+    assert {1, 2, 3} <= set(labels.tolist())
+    losses = train_detector(detector, source, Plan(1, 1), 0)
+    assert len(losses) == 1 and math.isfinite(losses[0])
+
+
+def assign_all(scan):
+    names = ("car", "person", "bicyclist")
+    rows = [row for row, name in enumerate(scan.box_classes) if name in names]
+    classes = torch.tensor([names.index(scan.box_classes[row]) for row in rows])
+    return assign(make_anchors(AROUND_GRID), KITTI_ANCHORS, torch.from_numpy(scan.boxes[rows]), classes).labels

@@ -93,14 +93,16 @@ def main(given: Sequence[str] | None = None) -> int:
         "seeds": arguments.seeds,
         "device": _bench.gpu() if arguments.device == "cuda" else "cpu",
     }
-    sizes = None
+    sizes: dict[bool, MapSizes] = {}
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
     for seed in range(arguments.seeds):
         for name, (design, build) in arms.items():
             torch.manual_seed(seed)
             detector = Detector(build(), grid, proposals=proposals).to(arguments.device)
-            sizes = sizes or sizes_of(detector, validation, design)
-            rows[name].append(one(arguments, detector, design, sizes, name, seed, training, validation, held))
+            raw = detector.encoder.takes_points
+            if raw not in sizes:
+                sizes[raw] = sizes_of(detector, validation)
+            rows[name].append(one(arguments, detector, design, sizes[raw], name, seed, training, validation, held))
             result.measurements = {"by_arm": rows}
             result.keep(arguments)
     baselines = [name for name in arms if name.startswith("uniform ")]
@@ -190,16 +192,18 @@ def data_of(arguments: argparse.Namespace) -> tuple[ScanSource, ScanSource, Kitt
     return training, validation, None
 
 
-def sizes_of(detector: Detector, scans: ScanSource, design: Backbone) -> MapSizes | None:
-    """Mean sizes of the maps of a few scans within the grid; None for a detector of raw points."""
-    if detector.encoder.takes_points:
-        return None
-    some = range(0, len(scans), max(1, len(scans) // 8))
-    return MapSizes.mean([map_sizes(detector.inputs([scans[number].points])) for number in some])
+def sizes_of(detector: Detector, scans: ScanSource) -> MapSizes:
+    """Mean sizes of the maps of a few scans within the grid."""
+    found = []
+    for number in range(0, len(scans), max(1, len(scans) // 8)):
+        clouds = [scans[number].points]
+        points = len(detector.points(clouds).feats) if detector.encoder.takes_points else None
+        found.append(map_sizes(detector.voxels(clouds), points))
+    return MapSizes.mean(found)
 
 
 def one(
-    arguments: argparse.Namespace, detector: Detector, design: Backbone, sizes: MapSizes | None, name: str, seed: int,
+    arguments: argparse.Namespace, detector: Detector, design: Backbone, sizes: MapSizes, name: str, seed: int,
     training: ScanSource, validation: ScanSource, held: KittiFolder | None,
 ) -> dict[str, Any]:  # fmt: skip
     begun = time.perf_counter()
@@ -232,9 +236,8 @@ def one(
         "encoder_parameters": sum(each.numel() for each in detector.encoder.parameters()),
         "parameters": sum(each.numel() for each in detector.parameters()),
     }
-    if sizes is not None:
-        counted = macs_of(design, sizes)
-        row["encoder_gmacs"] = sum(each for layer, each in counted.items() if DOWN.match(layer)) / 1e9
+    counted = macs_of(design, sizes)
+    row["encoder_gmacs"] = sum(each for layer, each in counted.items() if DOWN.match(layer)) / 1e9
     return row
 
 

@@ -118,21 +118,28 @@ class Detector(nn.Module):
 
     def inputs(self, clouds: Sequence[np.ndarray]) -> SparseTensor | PointTensor:
         """What the encoder takes: mean features of the voxels within the grid, or the points there themselves."""
+        return self.points(clouds) if self.encoder.takes_points else self.voxels(clouds)
+
+    def points(self, clouds: Sequence[np.ndarray]) -> PointTensor:
+        """The points within the grid, their places in voxels from its corner on."""
         device = self.anchors.device
         kept = [self._within(number, cloud) for number, cloud in enumerate(clouds)]
-        points = torch.from_numpy(np.concatenate([each[0] for each in kept])).to(device)
+        features = torch.from_numpy(np.concatenate([each[0] for each in kept])).to(device)
         places = torch.from_numpy(np.concatenate([each[1] for each in kept])).to(device)
-        if not len(points):
+        if not len(features):
             raise InputError(
                 f"none of the {sum(map(len, clouds))} points lies within x {self.grid.x_m}, y {self.grid.y_m}, "
                 f"z {self.grid.z_m} metres; give scans in the sensor's frame, or another grid"
             )
         sizes = torch.tensor([len(each[0]) for each in kept], device=device)
         batch = torch.repeat_interleave(torch.arange(len(clouds), device=device), sizes)
-        if self.encoder.takes_points:
-            return PointTensor(points, torch.cat([batch[:, None].to(places.dtype), places], dim=1))
-        voxels = quantize(places, 1.0, batch=batch)
-        return SparseTensor.of(voxels.mean(points), voxels.coords)
+        return PointTensor(features, torch.cat([batch[:, None].to(places.dtype), places], dim=1))
+
+    def voxels(self, clouds: Sequence[np.ndarray]) -> SparseTensor:
+        """The voxels within the grid, with the means of their points' features."""
+        points = self.points(clouds)
+        found = quantize(points.coords[:, 1:], 1.0, batch=points.coords[:, 0].to(torch.int64))
+        return SparseTensor.of(found.mean(points.feats), found.coords)
 
     def _within(self, number: int, cloud: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The points within the grid, and their places from its corner on, in voxels, float32."""

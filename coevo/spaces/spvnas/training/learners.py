@@ -25,6 +25,9 @@ class Learner(Protocol):
     net: nn.Module
     scaler: Any
 
+    def begin(self, step: int, optimizer: torch.optim.Optimizer) -> None:
+        """Called before every update."""
+
     def __call__(self, sample: VoxelSample, step: int) -> Tensor: ...
 
 
@@ -45,6 +48,9 @@ class PlainLearner:
     def __init__(self, net: nn.Module, recipe: Recipe, device: torch.device, points: str) -> None:
         self.net, self.precision, self.device, self.points = net, recipe.precision, device, points
         self.scaler = make_scaler(recipe.precision, device)
+
+    def begin(self, step: int, optimizer: torch.optim.Optimizer) -> None:
+        """Nothing."""
 
     def __call__(self, sample: VoxelSample, step: int) -> Tensor:
         self.net.zero_grad(set_to_none=True)
@@ -70,6 +76,9 @@ class CapturedLearner:
             net, cross_entropy, [int(share * rows) for share in ROOM_SHARES], dtype=dtype, scaler=self.scaler,
             ignored=IGNORED,
         )  # fmt: skip
+
+    def begin(self, step: int, optimizer: torch.optim.Optimizer) -> None:
+        """Nothing."""
 
     def __call__(self, sample: VoxelSample, step: int) -> Tensor:
         return self._step(sample.feats, sample.coords, sample.labels)

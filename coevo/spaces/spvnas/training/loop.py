@@ -94,6 +94,7 @@ def train(
             for parameters in optimizer.param_groups:
                 parameters["lr"] = recipe.rate(step, batches.scans)
             torch.manual_seed(seed_of(recipe.seed, "step", step, group.rank))  # dropout: nothing to keep over a kill
+            learner.begin(step, optimizer)
             total += learner(sample.to(group.device, non_blocking=True), step)
             since += 1
             _update(net, optimizer, learner.scaler, group, recipe.clip)

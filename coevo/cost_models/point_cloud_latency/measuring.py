@@ -19,6 +19,7 @@ from coevo.kernels.sparse.convolution.epilogue import Epilogue
 from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
 from coevo.kernels.sparse.inference.compile import DEFAULT_SPLITS, rooms
 from coevo.kernels.sparse.maps.kernel_map import KernelMap
+from coevo.kernels.sparse.modules.macs import count_pairs
 from coevo.kernels.sparse.points.devoxelize import Corners, devoxelize
 from coevo.kernels.sparse.points.lookup import find_corners
 from coevo.kernels.sparse.points.scatter_mean import Membership, scatter_mean
@@ -72,8 +73,9 @@ def measure_table(
                     progress(done, total, f"{kind} at level {level}, {inputs} to {outputs} channels")
             grids[kind, level] = Grid(each, times)
     rows = np.array([bench.rows for bench in benches], dtype=np.int64)
+    pairs = np.array([bench.pairs for bench in benches], dtype=np.int64)
     name = str(dtype).removeprefix("torch.")
-    return LatencyTable(fingerprint(str(device)), name, room, points, said, rows, maps, grids)
+    return LatencyTable(fingerprint(str(device)), name, room, points, said, rows, pairs, maps, grids)
 
 
 class _Bench:
@@ -87,6 +89,7 @@ class _Bench:
         self.made = self.build()
         self.made.check()
         self.rows = [int(level.count) for level in self.made.levels]
+        self.pairs = [count_pairs(each) for each in self.made.submanifold]
         self._generator = torch.Generator(device=self.device).manual_seed(0)
         self._features: dict[tuple[int, int], Tensor] = {}
         self._found: dict[int, Corners] = {}

@@ -40,6 +40,7 @@ def write_table(table: LatencyTable, path: Path) -> None:
         "points": table.points,
         "scans": table.scans,
         "rows": table.rows.tolist(),
+        "pairs": table.pairs.tolist(),
         "maps_ms": _rounded(table.maps_ms),
         "calibration": asdict(table.calibration),
         "grids": [
@@ -81,6 +82,7 @@ def read_table(path: Path) -> LatencyTable:
 
 def _table(document: Mapping[str, Any]) -> LatencyTable:
     maps, rows = np.array(document["maps_ms"], dtype=float), np.array(document["rows"], dtype=np.int64)
+    pairs = np.array(document["pairs"], dtype=np.int64)
     grids = {}
     for entry in document["grids"]:
         axes = Axes(tuple(entry["inputs"]), tuple(entry["outputs"]))
@@ -88,11 +90,11 @@ def _table(document: Mapping[str, Any]) -> LatencyTable:
         if times.shape != (len(axes.inputs), len(axes.outputs), len(maps)) or not np.isfinite(times).all():
             raise ValueError(f"{entry['layer']} at level {entry['level']} has times of shape {times.shape}")
         grids[str(entry["layer"]), int(entry["level"])] = Grid(axes, times)
-    if rows.shape[:1] != maps.shape or not len(maps):
-        raise ValueError(f"{len(maps)} scans with rows of shape {rows.shape}")
+    if rows.shape[:1] != maps.shape or pairs.shape != rows.shape or not len(maps):
+        raise ValueError(f"{len(maps)} scans with rows of shape {rows.shape} and pairs of shape {pairs.shape}")
     return LatencyTable(
         dict(document["device"]), str(document["dtype"]), tuple(document["capacity"]), str(document["points"]),
-        str(document["scans"]), rows, maps, grids, Calibration(**document["calibration"]),
+        str(document["scans"]), rows, pairs, maps, grids, Calibration(**document["calibration"]),
     )  # fmt: skip
 
 

@@ -65,6 +65,7 @@ class LatencyTable:
         points: whether there is a point branch: "none", "voxels" or "raw".
         scans: where they came from, in words.
         rows: int [scans, levels], voxels of each scan.
+        pairs: int [scans, levels], pairs of neighbours in 3x3x3 windows, which are what MACs count.
         maps_ms: [scans], coordinates to levels and kernel maps.
         grids: by (kind, level).
     """
@@ -75,6 +76,7 @@ class LatencyTable:
     points: str
     scans: str
     rows: npt.NDArray[np.int64]
+    pairs: npt.NDArray[np.int64]
     maps_ms: Array
     grids: Mapping[tuple[str, int], Grid]
     calibration: Calibration = field(default_factory=Calibration)

@@ -30,6 +30,7 @@ def test_every_kind_is_measured(points: str) -> None:
     )  # fmt: skip
     assert set(made.grids) == {(each.kind, each.level) for each in layers}
     assert made.rows.shape == (2, 5) and (np.diff(made.rows, axis=1) <= 0).all()
+    assert (made.pairs >= made.rows).all()
     assert made.rows[:, 0].tolist() == [len(each) for each in scans]
     assert (made.ms(layers) > made.maps_ms).all() and (made.maps_ms > 0).all()
     made.check_device(fingerprint("cpu"))

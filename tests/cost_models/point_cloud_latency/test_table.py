@@ -30,7 +30,9 @@ def table(scans: int = 3, seed: int = 0) -> LatencyTable:
         ("down", 1): Grid(Axes((16,), (16, 32)), rng.uniform(0.1, 1, (1, 2, scans))),
     }
     rows = rng.integers(1, 100, (scans, 5))
-    return LatencyTable(DEVICE, "float32", (100,) * 5, "none", "random numbers", rows, rng.uniform(1, 2, scans), grids)
+    return LatencyTable(
+        DEVICE, "float32", (100,) * 5, "none", "random numbers", rows, 3 * rows, rng.uniform(1, 2, scans), grids
+    )
 
 
 def test_entries_are_found_and_interpolated() -> None:
@@ -94,6 +96,7 @@ def test_a_file_holds_it_all(tmp_path) -> None:
     write_table(made, path)
     back = read_table(path)
     assert [each.name for each in path.parent.iterdir()] == ["table.json"]
+    assert np.array_equal(back.pairs, made.pairs) and np.array_equal(back.rows, made.rows)
     assert back.calibration == made.calibration and dict(back.device) == DEVICE and back.capacity == made.capacity
     layers = [Layer("conv3", 0, 40, 20), Layer("down", 1, 16, 16)]
     assert np.allclose(back.ms(layers), made.ms(layers), atol=1e-4)

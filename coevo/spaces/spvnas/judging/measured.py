@@ -12,20 +12,25 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from coevo.kernels.sparse.hierarchy import build_levels
 from coevo.kernels.sparse.inference import compile_for_inference
 from coevo.kernels.sparse.modules.minkunet import MinkUNet
+from coevo.kernels.sparse.shape import STAGES
 from coevo.spaces.spvnas.data.voxels import VoxelSample
 
+LEVELS = STAGES + 1
 ROOM = 1.1
-SHARES = (1.0, 0.9, 0.65, 0.4, 0.22)
-"""Of the largest scan's voxels, for strides 1 to 16: a third more than an HDL-64E scan has."""
 CALLS = 5
 
 
 def capacity_of(samples: Sequence[VoxelSample], points: str = "voxels") -> tuple[int, ...]:
-    """Rows that hold every one of these scans at strides 1 to 16."""
-    most = max(len(each.point_coords) if points == "raw" else len(each.coords) for each in samples)
-    return tuple(int(ROOM * share * most) + 64 for share in SHARES)
+    """Rows at strides 1 to 16 that hold every one of these scans, and a tenth more."""
+    most = [0] * LEVELS
+    for sample in samples:
+        rows = [int(level.count) for level in build_levels(sample.coords, LEVELS).levels]
+        rows[0] = len(sample.point_coords) if points == "raw" else rows[0]
+        most = [max(pair) for pair in zip(most, rows, strict=True)]
+    return tuple(int(ROOM * each) + 64 for each in most)
 
 
 def compile_network(net: MinkUNet, capacity: Sequence[int], dtype: torch.dtype) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -98,8 +99,12 @@ class Batches:
         return scan
 
 
+_MAKING = threading.Lock()
+"""Held while a scan is made: a generator is no place for two threads."""
+
+
 class Kept:
-    """A source whose scans are kept in memory once they were read or made (2.4 MB each for an HDL-64E's)."""
+    """A source whose scans are kept in memory once they were read or made (3.5 MB each for an HDL-64E's)."""
 
     def __init__(self, source: ScanSource) -> None:
         self._source = source
@@ -113,6 +118,7 @@ class Kept:
         return len(self._source)
 
     def __getitem__(self, number: int) -> Scan:
-        if number not in self._scans:
-            self._scans[number] = self._source[number]
-        return self._scans[number]
+        with _MAKING:
+            if number not in self._scans:
+                self._scans[number] = self._source[number]
+            return self._scans[number]

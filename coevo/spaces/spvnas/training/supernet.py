@@ -1,8 +1,8 @@
 """Training of the supernet: the largest network, then sandwiches of full depth, then of every depth.
 
-SPVNAS trains one random subnet an update, first at full depth (elastic channels), then at every depth (arXiv 2007.16100,
-section 4.2; the code was never released). Here an update trains the largest, the smallest and some between, the others
-by the largest's answers; and before the first sandwich the channels are sorted by importance.
+SPVNAS trains one random subnet an update, first at full depth (elastic channels), then at every depth (arXiv
+2007.16100, section 4.2; the code was never released). Here an update trains the largest, the smallest and some between,
+the others by the largest's answers; and before the first sandwich the channels are sorted by importance.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from coevo.errors import ConfigError, InputError
 from coevo.search.canonical import stream
@@ -36,6 +36,7 @@ from coevo.supernets.elastic import ProgressiveDepth, learn_together, sandwich, 
 
 WEIGHTS, NOTE = "supernet.safetensors", "supernet.json"
 VERSION = "1"
+KEY = "coevo.spvnas.supernet"
 Progress = Callable[[float, float, str], None]
 
 
@@ -62,7 +63,8 @@ class SandwichLearner:
     """The gradients of an update, of all its designs; which they are follows from (seed, step)."""
 
     def __init__(self, net: Supernet, recipe: Recipe, plan: Plan, device: torch.device) -> None:
-        self.net: Supernet = net
+        self.net: nn.Module = net
+        self._supernet = net
         self.recipe, self.plan, self.device = recipe, plan, device
         self.scaler: Any = make_scaler(recipe.precision, device)
         self._first_sandwich = int(plan.whole * recipe.steps)
@@ -71,11 +73,11 @@ class SandwichLearner:
     def begin(self, step: int, optimizer: torch.optim.Optimizer) -> None:
         """Sorts the channels before the first sandwich."""
         if step == self._first_sandwich and step:
-            sort_channels(channel_groups(self.net), optimizer=optimizer)
+            sort_channels(channel_groups(self._supernet), optimizer=optimizer)
 
     def designs(self, step: int) -> list[Backbone]:
         """Of an update: the largest first."""
-        bounds = self.net.bounds
+        bounds = self._supernet.bounds
         if step < self._first_sandwich:
             return [bounds.largest]
         least = self._depths.lowest(step / self.recipe.steps)
@@ -89,7 +91,7 @@ class SandwichLearner:
         return sandwich(bounds.largest, deepened(bounds.smallest, least), self.plan.between, draw)
 
     def __call__(self, sample: VoxelSample, step: int) -> Tensor:
-        net = self.net
+        net = self._supernet
         net.zero_grad(set_to_none=True)
         x = network_input(sample, net.bounds.points)
         labels = target(sample, x)
@@ -149,7 +151,7 @@ def train_supernet(
     path = folder / WEIGHTS
     if own.leads and (stop_after is None or stop_after >= recipe.steps):
         said = {"space": bounds.id, "version": VERSION, "data": source.source, "classes": str(num_classes)}
-        write_tensors(path, net.state_dict(), said)
+        write_tensors(path, net.state_dict(), {KEY: json.dumps(said, sort_keys=True)})
         write_text(folder / NOTE, _note(identity, curve))
     own.wait()
     return path, curve
@@ -180,9 +182,9 @@ def read_metadata(path: Path) -> dict[str, str]:
             if length > 1 << 26:
                 raise ValueError("no safetensors file")
             header = json.loads(file.read(length))
-        return dict(header.get("__metadata__", {}))
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"{path} holds no supernet: {error}") from None
+        return dict(json.loads(header["__metadata__"][KEY]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} holds no supernet ({type(error).__name__}: {error})") from None
 
 
 def _note(identity: dict[str, Any], curve: Curve) -> str:

@@ -1,0 +1,1 @@
+"""Taking a network home: trained on, measured, checked."""

@@ -1,8 +1,8 @@
 """What the experiments of the search share: scans, a supernet, stand-alone trainings, all in one folder and resumable.
 
-They run with torch, Triton, NumPy and safetensors alone, from a copy of the tree. Scans that train, that judge a search
-and that validate are apart: validation scenes have seeds of their own, and the search is judged by the last tenth of the
-training scenes, which no weights ever see.
+They run with torch, Triton, NumPy and safetensors alone, from a copy of the tree. Scans that train, that judge a
+search and that validate are apart: validation scenes have seeds of their own, and the search is judged by the last
+tenth of the training scenes, which no weights ever see.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CHECKPOINT_EVERY = 100
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """The arguments that all have."""
     options = _bench.parser(doc)
-    options.add_argument("--folder", type=Path, default=Path("runs/spvnas"), help="checkpoints and results; go on there")
+    options.add_argument("--folder", type=Path, default=Path("runs/spvnas"), help="checkpoints; go on there")
     options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options.add_argument("--dataset", type=Path, help="SemanticKITTI's `dataset` folder in place of generated scenes")
     options.add_argument("--scenes", type=int, default=150, help="generated for training")
@@ -79,7 +79,7 @@ class Work:
         self.teaching = list(range(len(self.train) - held))
         self.judging = self.validation(self.train, range(len(self.train) - held, len(self.train)))
         self.validating = self.validation(self.validation_source, range(len(self.validation_source)))
-        self.sizes = mean_map_sizes(self._inputs(self.judging)) if self.bounds.points != "raw" else self._raw_sizes()
+        self.sizes = mean_map_sizes(self.judging.inputs()) if self.bounds.points != "raw" else self._raw_sizes()
         for number in self.teaching:
             self.train[number]
         self.say(f"{len(self.teaching)} scans teach, {len(self.judging)} judge, {len(self.validating)} validate: "
@@ -105,12 +105,9 @@ class Work:
             source, numbers, voxel_m=self.arguments.voxel_m, points=self.bounds.points, device=self.device
         )  # fmt: skip
 
-    def _inputs(self, scans: Validation) -> Any:
-        return scans.inputs()
-
     def _raw_sizes(self) -> MapSizes:
         voxels = Validation(self.train, self.judging.numbers, voxel_m=self.arguments.voxel_m, device=self.device)
-        found = mean_map_sizes(voxels.inputs())  # type: ignore[arg-type]
+        found = mean_map_sizes(voxels.inputs())
         points = float(np.mean([len(each.point_coords) for each in self.judging.samples]))
         return dataclasses.replace(found, points=points)
 
@@ -209,7 +206,8 @@ class Work:
 def summary(scores: Scores) -> dict[str, Any]:
     """mIoU, that of small things, and IoU by class, shares."""
     small = [CLASSES.index(name) for name in SMALL]
-    iou = {name: None if np.isnan(each) else round(float(each), 4) for name, each in zip(CLASSES, scores.iou, strict=True)}
+    by_class = zip(CLASSES, scores.iou, strict=True)
+    iou = {name: None if np.isnan(each) else round(float(each), 4) for name, each in by_class}
     little = scores.miou_of(small)
     return {
         "miou": round(scores.miou, 5),
@@ -239,7 +237,8 @@ def _sized(bounds: Bounds, share: float, rng: np.random.Generator) -> Backbone:
     transitions = tuple(one(each) for each in bounds.transition_choices)
     depths = tuple(1 + int(rng.random() < share) for _ in transitions)
     assert max(depths) <= MOST_DEPTH
-    middles = tuple(tuple(one(each) for _ in range(depth)) for each, depth in zip(bounds.middle_choices, depths, strict=True))
+    stages = zip(bounds.middle_choices, depths, strict=True)
+    middles = tuple(tuple(one(choices) for _ in range(depth)) for choices, depth in stages)
     return Backbone(widths, depths, middles, transitions, bounds.points)
 
 
@@ -251,10 +250,15 @@ def kendall(a: Sequence[float], b: Sequence[float]) -> float:
     return float((first * second).sum() / scale) if scale else float("nan")
 
 
-def tau_with_interval(a: Sequence[float], b: Sequence[float], seed: int = 0, draws: int = 2000) -> dict[str, float]:
-    """Tau-b and the 95 % bootstrap interval over the pairs' designs."""
+def tau_with_interval(a: Sequence[float], b: Sequence[float], seed: int = 0, draws: int = 2000) -> dict[str, Any]:
+    """Tau-b and the 95 % bootstrap interval over designs; None where one side has no differences."""
     x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     rng = np.random.default_rng(seed)
-    found = [kendall(x[chosen], y[chosen]) for chosen in rng.integers(0, len(x), (draws, len(x)))]
-    low, high = np.nanpercentile(found, [2.5, 97.5])
-    return {"tau": round(kendall(x, y), 4), "low": round(float(low), 4), "high": round(float(high), 4), "designs": len(x)}
+    found = np.array([kendall(x[chosen], y[chosen]) for chosen in rng.integers(0, len(x), (draws, len(x)))])
+    found = found[np.isfinite(found)]
+    if not len(found) or not np.isfinite(kendall(x, y)):
+        return {"tau": None, "low": None, "high": None, "designs": len(x)}
+    low, high = np.percentile(found, [2.5, 97.5])
+    return {
+        "tau": round(kendall(x, y), 4), "low": round(float(low), 4), "high": round(float(high), 4), "designs": len(x)
+    }  # fmt: skip

@@ -42,7 +42,7 @@ def main() -> int:
     result = _work._bench.Result("spvnas_ranking", packages=("torch", "triton"))
     result.settings = {
         **{key: str(value) if key in ("folder", "dataset", "out") else value for key, value in vars(arguments).items()},
-        "space": work.bounds.id, "data": work.train.source, **steps, "uniform": arguments.subnets - arguments.subnets // 2,
+        "space": work.bounds.id, "data": work.train.source, **steps,
     }  # fmt: skip
     inherited = work.supernet(steps["supernet_steps"])
     rows: list[dict[str, Any]] = []
@@ -61,7 +61,8 @@ def main() -> int:
         result.bars = bars(result.measurements, len(done))
         result.keep(arguments)
         found = result.measurements.get("all", {}).get("inherited", {}).get("tau")
-        work.say(f"design {number}: stand-alone {100 * row['standalone']['miou']:.2f} in {row['standalone']['seconds']} s, "
+        alone = row["standalone"]
+        work.say(f"design {number}: stand-alone {100 * alone['miou']:.2f} in {alone['seconds']} s, "
                  f"tau so far {found}; {time.perf_counter() - began:.0f} s")  # fmt: skip
     return result.finish(arguments)
 
@@ -102,6 +103,8 @@ def bars(found: dict[str, Any], designs: int) -> list[dict[str, Any]]:
     if "all" not in found:
         return []
     ours, macs = found["all"]["inherited"], found["all"]["gmacs"]
+    if ours["tau"] is None or macs["tau"] is None:
+        return []
     note = f"95 % interval [{ours['low']}, {ours['high']}] over {designs} designs; MACs alone {macs['tau']}"
     made = [
         _work._bench.bar("tau of inherited mIoU, lower end", ours["low"], "", "> 0", ours["low"] > 0, note),

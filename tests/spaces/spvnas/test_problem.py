@@ -124,7 +124,7 @@ def test_the_whole_pipeline_by_one_file(dataset, table_path, tmp_path, monkeypat
     given = {
         **SMALL, **QUICK, **{f"data.{key}": value for key, value in SCENES.items()},
         **{f"training.{key}": value for key, value in BRIEF.items()},
-        "data.folder": str(dataset), "data.search_share": 0.25, "shares": [1.0, 0.7, 0.7],
+        "data.search_share": 0.25, "shares": [1.0, 0.7, 0.7],
     }  # fmt: skip
     sets = {"problem": "coevo.spaces.spvnas:problem", "search.population": 4, "search.trials": 5}
     sets |= {f"options.{key}": value for key, value in given.items()}

@@ -67,13 +67,6 @@ class Hierarchy:
     def _stride_of(self, submanifold: KernelMap) -> tuple[int, int, int]:
         return self.levels[self.submanifold.index(submanifold)].stride
 
-    def wait(self) -> None:
-        """Wait for every order that is made beside other work (`build_levels`)."""
-        for each in (*self.submanifold, *self.down, *(each.inverse() for each in self.down)):
-            for key in list(each.made):
-                if isinstance(key, tuple) and key[0] == "sorted":
-                    each.sorted(key[1])
-
     def check(self) -> None:
         """InputError where the coordinates were wrong or a capacity was exceeded. Waits for the device."""
         check_status(self.status)
@@ -89,7 +82,6 @@ def build_levels(
     merge: bool = False,
     extent: int | Sequence[int] | None = None,
     batches: int = 1,
-    beside: bool = False,
 ) -> Hierarchy:
     """The levels of strides 1, 2, .. 2^(levels - 1), their 3x3x3 maps and the 2x2x2 maps between them.
 
@@ -105,8 +97,6 @@ def build_levels(
             indices below `batches` (both rounded up to powers of two): keys are then sorted in 32 bits, in two thirds
             of the time. 2048, 2048, 1024 voxels of 0.05 m hold a scan of 100 m. Others are as ones that cannot be
             packed. Where it is None, anything that can be packed is right, whatever `batches`.
-        beside: where a graph is captured, rows are sorted beside what comes next: whoever asks for an order first waits
-            for it (`KernelMap.sorted`), and `Hierarchy.wait` for all of them, which a capture needs before it ends.
 
     Raises:
         InputError: coordinates of a wrong shape; without a capacity also duplicates and what cannot be packed. With a
@@ -121,7 +111,7 @@ def build_levels(
     if coords.is_cuda and len(coords):
         from coevo.kernels.sparse.triton_hierarchy import build
 
-        return build(coords, levels, count, most, cut, merge, within, beside)
+        return build(coords, levels, count, most, cut, merge, within)
     return reference(coords, levels, count=count, splits=cut, merge=merge, capacity=most, extent=within)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 from coevo.errors import missing_extra
@@ -33,7 +33,6 @@ def build(
     splits: tuple[int, ...],
     merge: bool,
     extent: Extent | None,
-    beside: bool = False,
 ) -> Hierarchy:
     """`build_levels` of coords [N, 4], N >= 1, with everything checked that the host can see."""
     keys, given = sort_keys(coords, count, extent)
@@ -45,12 +44,10 @@ def build(
         if status:
             check_status(ranks.status)
         rows = tuple(counted)
-    return maps_of(ranks, rows, splits, exact=capacity is None, beside=beside)
+    return maps_of(ranks, rows, splits, exact=capacity is None)
 
 
-def maps_of(
-    ranks: Ranks, rows: tuple[int, ...], splits: tuple[int, ...], *, exact: bool = False, beside: bool = False
-) -> Hierarchy:
+def maps_of(ranks: Ranks, rows: tuple[int, ...], splits: tuple[int, ...], *, exact: bool = False) -> Hierarchy:
     """The maps of levels with `rows` rows each, all sorted; `exact` where all of them are in use."""
     device, levels = ranks.keys.device, len(rows)
     finest, coarser, strided = Segments(27), Segments(27), Segments(8)
@@ -75,14 +72,8 @@ def maps_of(
             above = (neighbours[level + 1], (ups[level], *up[level]))
             descend(ranks, level, above, coords[level], neighbours[level], below, *written)
     sorts[2].begin(1)
-    sorts[0].begin(2 if beside else None, neighbours[:1])
-
-    def order(sort: int, number: int) -> Any:
-        """An order, or where orders are made beside other work how to wait for it."""
-        return partial(sorts[sort].made, number) if beside else sorts[sort].made(number)
-
-    ordered = [order(0, 0), *(order(1, each) for each in range(levels - 1))]
-    ordered += [order(2, each) for each in range(2 * (levels - 1))]
+    sorts[0].begin(None, neighbours[:1])
+    ordered = [made for each in sorts for made in each.end()]
 
     one, two, three = (1, 1, 1), (2, 2, 2), (3, 3, 3)
     counts = [ranks.counts[each : each + 1] for each in range(levels)]

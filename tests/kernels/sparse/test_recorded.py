@@ -134,6 +134,35 @@ def test_a_side_stream_must_be_joined():
         Program(recording, [made])
 
 
+def test_parts_are_replayed_one_by_one_in_one_memory():
+    given = torch.arange(6, dtype=torch.float32, device=DEVICE)
+    second_input = torch.zeros(6, device=DEVICE)
+    recording = Recording(DEVICE)
+    with recording:
+        first = given * 2.0
+        streams.cut()
+        result = first + second_input
+    program = Program(recording, [result])
+    assert program.parts == 2
+    program.arena.fill_(0x7F)
+    program(0)
+    second_input.fill_(5.0)  # between the parts
+    program(1)
+    assert torch.equal(program.tensor(result), given * 2.0 + 5.0)
+    second_input.fill_(7.0)
+    run(program)
+    assert torch.equal(program.tensor(result), given * 2.0 + 7.0)
+
+
+def test_a_part_ends_without_side_streams():
+    with Recording(DEVICE):
+        with streams.beside(1, DEVICE):
+            torch.zeros(3, device=DEVICE)
+        with pytest.raises(InputError, match="side stream 1 is not joined"):
+            streams.cut()
+    streams.cut()  # nothing, where nothing is recorded
+
+
 def test_constants_are_made_once():
     made = []
 

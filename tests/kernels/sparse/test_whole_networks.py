@@ -57,9 +57,9 @@ def on_kernels(monkeypatch):
 
     triton_hierarchy, plan, defaults = load("triton_hierarchy"), load("convolution.plan"), load("convolution.defaults")
 
-    def build_levels(coords, levels=5, *, count, capacity, splits, merge=False, extent=None, batches=1, beside=False):
+    def build_levels(coords, levels=5, *, count, capacity, splits, merge=False, extent=None, batches=1):
         most = tuple(min(each, len(coords)) for each in capacity)
-        return triton_hierarchy.build(coords, levels, count, most, tuple(splits), merge, None, beside)
+        return triton_hierarchy.build(coords, levels, count, most, tuple(splits), merge, None)
 
     def tiles(features, weight, kernel_map, second_channels):
         made = defaults._made(1, kernel_map)

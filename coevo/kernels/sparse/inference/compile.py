@@ -1,4 +1,4 @@
-"""A network compiled for inference: one recorded list of launches from coordinates to logits, and a CUDA graph of it.
+"""A network compiled for inference: a recorded list of launches from coordinates to logits, and CUDA graphs of it.
 
 On a CUDA device the launches are recorded once (`recorded.recording`), their buffers share one arena, and a call
 replays them: by the host, or as a captured graph. Elsewhere, and by plans that wait for the host, each call is an
@@ -21,6 +21,7 @@ from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
 from coevo.kernels.sparse.inference.static_unet import LEVELS, StaticUNet
 from coevo.kernels.sparse.modules.minkunet import MinkUNet
 from coevo.kernels.sparse.modules.spvcnn import SPVCNN
+from coevo.kernels.sparse.recorded import streams
 from coevo.kernels.sparse.recorded.streams import NotRecordable, on, whole_device
 from coevo.kernels.sparse.tensors import SparseTensor
 
@@ -32,6 +33,10 @@ LEVEL_SHARES = (1.0, 0.8, 0.55, 0.3, 0.15)
 """Of the capacity, for strides 1, 2, 4, 8 and 16: an HDL-64E scan at 5 cm has 1, 0.73, 0.45, 0.23 and 0.10."""
 DEFAULT_SPLITS = (1, 1, 1, 2, 3)
 """Where wide layers have too few rows to fill a GPU, ranges of offsets run side by side."""
+
+
+MAPS, NETWORK = 0, 1
+"""The parts of a call: levels and their maps, which need the coordinates alone, and the layers."""
 
 
 class CapacityWarning(UserWarning):
@@ -129,8 +134,11 @@ class StaticNetwork:
         self._feats = torch.zeros((capacity[0], net.in_channels), dtype=dtype, device=self.device)
         self._count = torch.zeros(1, dtype=torch.int32, device=self.device)
         self._program: Program | None = None
-        self._graph: Any = None
+        self._graphs: list[Any] = []
         self._stream: Any = None
+        if self.device.type == "cuda":
+            self._asked = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+            self._told = torch.zeros(1, dtype=torch.int32, pin_memory=True)
         if self.device.type == "cuda":
             try:
                 self._record()
@@ -174,18 +182,20 @@ class StaticNetwork:
                 return self._without_capacity(feats, coords, f"{rows} rows, the capacity is {self.capacity[0]}")
             self._wait_for_the_last_call()
             self._coords[:rows].copy_(coords)
-            self._feats[:rows].copy_(feats)
             self._count.fill_(rows)
-            if self._graph is not None:
-                self._graph.replay()
-            elif self._program is not None:
-                self._program()
-            else:
+            if self._program is None:
+                self._feats[:rows].copy_(feats)
                 self._logits, made = self._run()
                 self._status, self._counts = made.status, [level.count for level in made.levels]
+            else:  # the device finds the maps while the host brings the rest on its way
+                self._do(MAPS)
+                if check:
+                    self._ask_for_status()
+                self._feats[:rows].copy_(feats)
+                self._do(NETWORK)
             logits = self._logits[:rows].clone()
             if check:
-                bits = int(self._status)
+                bits = self._told_status()
                 if bits == TOO_MANY:
                     counts = [int(count) for count in self._counts]
                     told = f"more voxels than the capacities {self.capacity} of strides 1 to 16 (of which {counts} fit)"
@@ -196,6 +206,27 @@ class StaticNetwork:
                 if bits:
                     check_status(self._status)
             return logits
+
+    def _do(self, part: int) -> None:
+        if self._graphs:
+            self._graphs[part].replay()
+        else:
+            assert self._program is not None
+            self._program(part)
+
+    def _ask_for_status(self) -> None:
+        """Begin to copy the status of the levels to the host, beside what the device does next."""
+        if self.device.type == "cuda":
+            self._asked.wait_stream(torch.cuda.current_stream(self.device))
+            with torch.cuda.stream(self._asked):
+                self._told.copy_(self._status, non_blocking=True)
+
+    def _told_status(self) -> int:
+        """The status of the levels; on a CUDA device, once they are made, before the network is done."""
+        if self._program is None or self.device.type != "cuda":
+            return int(self._status)
+        self._asked.synchronize()
+        return int(self._told)
 
     def _wait_for_the_last_call(self) -> None:
         """Buffers are the same in every call: one in another stream begins when the last one is done."""
@@ -238,11 +269,10 @@ class StaticNetwork:
         whole = self._coords.floor().to(torch.int32) if self.is_raw else self._coords
         made = build_levels(
             whole, LEVELS, count=self._count, capacity=self.capacity, splits=self.splits, merge=self.is_raw,
-            extent=self.extent, batches=self.batches, beside=True,
+            extent=self.extent, batches=self.batches,
         )  # fmt: skip
-        logits = self.unet(self._feats, made, self._count, self._coords if self.is_raw else None)
-        made.wait()
-        return logits, made
+        streams.cut()
+        return self.unet(self._feats, made, self._count, self._coords if self.is_raw else None), made
 
     def _record(self) -> None:
         """The launches of a run, compiled, and memory for all of them."""
@@ -258,8 +288,8 @@ class StaticNetwork:
         self._program = program
 
     def _capture(self) -> None:
-        """One call to load what is loaded at the first launch, on a stream of its own as capture wants it, and the
-        graph. There are few rows in the buffers, so that it takes no time."""
+        """One call to load what is loaded at the first launch, on a stream of its own as capture wants it, and a graph
+        a part. There are few rows in the buffers, so that it takes no time."""
         assert self._program is not None
         side = min(self.capacity[-1], 64)
         self._coords[:side, 1] = torch.arange(side, dtype=self._coords.dtype, device=self.device)
@@ -269,6 +299,8 @@ class StaticNetwork:
         with torch.no_grad(), torch.cuda.stream(stream):
             self._program()
         torch.cuda.current_stream(self.device).wait_stream(stream)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.no_grad(), torch.cuda.graph(self._graph):
-            self._program()
+        graphs = [torch.cuda.CUDAGraph() for _ in range(self._program.parts)]
+        for part, graph in enumerate(graphs):
+            with torch.no_grad(), torch.cuda.graph(graph):
+                self._program(part)
+        self._graphs = graphs

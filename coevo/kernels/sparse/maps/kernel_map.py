@@ -75,8 +75,7 @@ class KernelMap:
     dilation: Triple
     symmetric: bool
     made: dict[Any, Any] = field(default_factory=dict, repr=False)
-    """What was made of the map: the inverse, orders by the number of splits, pairs. An order that is still being made
-    on another stream is a function that waits for it."""
+    """What was made of the map: the inverse, orders by the number of splits, pairs."""
 
     @property
     def volume(self) -> int:
@@ -118,10 +117,7 @@ class KernelMap:
             from coevo.kernels.sparse.maps.build import sorted_rows
 
             self.made["sorted", splits] = sorted_rows(self, splits, width)
-        found = self.made["sorted", splits]
-        if callable(found):
-            found = self.made["sorted", splits] = found()
-        rows: SortedRows = found
+        rows: SortedRows = self.made["sorted", splits]
         return rows
 
     def pairs(self) -> Pairs:

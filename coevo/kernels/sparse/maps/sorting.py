@@ -96,12 +96,11 @@ class Sort:
         with streams.beside(beside, self._out.device):
             self._sort(neighbours)
 
-    def made(self, number: int) -> SortedRows:
-        """The sorted rows of a map by the order of `Segments.add`, ready for this stream."""
+    def end(self) -> list[SortedRows]:
+        """The sorted rows of every map, in the order of `Segments.add`, ready for this stream."""
         if self._beside is not None:
             streams.join(self._beside, self._out.device)
-            self._beside = None
-        return self._made[number]
+        return self._made
 
     def _sort(self, neighbours: Sequence[Tensor]) -> None:
         rows = self.segments.rows

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from coevo.errors import missing_extra
@@ -46,8 +47,9 @@ class Program:
         self._kept_alive = [
             tensor for step in recording.steps for tensor in step.tensors() if not isinstance(tensor, Planned)
         ]
+        ends = [0, *recording.cuts, len(recording.steps)]
         with on(self.device):
-            self._pieces = self._bound(recording.steps)
+            self._parts = [self._bound(recording.steps[begin:end]) for begin, end in pairwise(ends)]
 
     def tensor(self, planned: Tensor) -> Tensor:
         """The tensor of the arena that stands for one of the recording; one that was there before, as it is."""
@@ -58,16 +60,22 @@ class Program:
         storage = self.arena.untyped_storage()
         return made.set_(storage, begin // planned.element_size(), planned.shape, planned.stride())
 
-    def __call__(self) -> None:
-        """Does all steps, in their order."""
+    @property
+    def parts(self) -> int:
+        """How many there are (`streams.cut`)."""
+        return len(self._parts)
+
+    def __call__(self, part: int | None = None) -> None:
+        """Does all steps, or those of a part, in their order."""
+        pieces = [piece for each in self._parts for piece in each] if part is None else self._parts[part]
         if self.device.type != "cuda":
-            for _, _, calls in self._pieces:
+            for _, _, calls in pieces:
                 for call, _ in calls:
                     call()
             return
         with on(self.device):
             main = torch.cuda.current_stream()
-            for branch, waits, calls in self._pieces:
+            for branch, waits, calls in pieces:
                 if branch is None:
                     for number in waits:
                         main.wait_stream(side_stream(self.device, number))

@@ -123,7 +123,10 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.device = device
         self.steps: list[Step] = []
         self.sizes_bytes: list[int] = []
+        self.cuts: list[int] = []
+        """The steps before which the second part begins, the third, ..."""
         self._branch: int | None = None
+        self._open: set[int] = set()
         self._is_paused = False
 
     def __enter__(self) -> Recording:
@@ -144,6 +147,7 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def branch(self, number: int) -> Iterator[None]:
         """What is recorded within runs in a side stream until `join`."""
         self._branch = number
+        self._open.add(number)
         try:
             yield
         finally:
@@ -152,6 +156,13 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def join(self, number: int) -> None:
         """What is recorded from now on waits for that side stream."""
         self.steps.append(Step(number))
+        self._open.discard(number)
+
+    def cut(self) -> None:
+        """What is recorded from now on belongs to the next part. InputError where a side stream is not joined."""
+        if self._open:
+            raise InputError(f"side stream {min(self._open)} is not joined: a part of a recording ends without any")
+        self.cuts.append(len(self.steps))
 
     @contextmanager
     def paused(self) -> Iterator[None]:

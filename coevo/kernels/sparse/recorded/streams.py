@@ -59,6 +59,12 @@ def join(number: int, device: torch.device) -> None:
         torch.cuda.current_stream(device).wait_stream(side_stream(device, number))
 
 
+def cut() -> None:
+    """What is launched from now on belongs to the next part of a recording: parts are replayed one by one."""
+    if here.recording is not None:
+        here.recording.cut()
+
+
 def constant(make: Callable[[], Tensor]) -> Tensor:
     """make(): a tensor that a recording takes as it is instead of making it in every replay."""
     if here.recording is None:

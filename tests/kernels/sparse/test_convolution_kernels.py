@@ -26,8 +26,8 @@ SMALL = {"rows": 32, "columns": 16, "depth": 16, "warps": 4, "stages": 2}
 PLANS = {
     "sorted": Plan(**SMALL),
     "three splits": Plan(splits=3, **SMALL),
-    "three splits, half": Plan(splits=3, half_partials=True, permuted=False, **SMALL),
-    "two splits, chained": Plan(splits=2, chained=True, **SMALL),
+    "three splits, not permuted": Plan(splits=3, permuted=False, **SMALL),
+    "two splits": Plan(splits=2, **SMALL),
     "descriptors": Plan(described=True, **SMALL),
     "unsorted": Plan(dataflow="unsorted", **SMALL),
     "fetch on demand": Plan(dataflow="fetch_on_demand", **SMALL),
@@ -67,7 +67,7 @@ def test_each_way_gives_the_plain_result(name, dtype):
     assert relative_error(found, expected) < TOLERANCE[dtype]
 
 
-@pytest.mark.parametrize("name", ["sorted", "three splits", "two splits, chained", "gather-scatter"])
+@pytest.mark.parametrize("name", ["sorted", "three splits", "two splits", "gather-scatter"])
 def test_epilogues_are_fused(name):
     made = on_device(maps(4, 40))
     features, weight = operands_of(made, 12, 17, torch.float32)
@@ -91,7 +91,7 @@ def test_empty_single_and_whole_tiles(name, count):
     torch.testing.assert_close(found, reference.forward(features, weight, made), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["sorted", "three splits", "unsorted", "two splits, chained"])
+@pytest.mark.parametrize("name", ["sorted", "three splits", "unsorted", "two splits"])
 def test_poisoned_rows_beyond_the_counts_are_not_read(name):
     exact = maps(12, 37)
     made = on_device(padded(exact, 41))

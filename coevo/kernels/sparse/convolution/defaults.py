@@ -38,7 +38,7 @@ def default_plan(features: Tensor, weight: Tensor, kernel_map: KernelMap, second
         tile = _float_tile(num_outputs, torch.get_float32_matmul_precision() == "highest")
     else:
         tile = _half_tile(num_inputs, num_outputs, splits, kernel_map.volume)
-    return Plan.of_tile(tile, splits, kernel_map.volume, half_partials=not is_wide)
+    return Plan.of_tile(tile, splits, kernel_map.volume)
 
 
 _Tile = tuple[int, int, int, int, int, int, int | None]

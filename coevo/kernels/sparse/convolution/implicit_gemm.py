@@ -1,8 +1,8 @@
 """Masked implicit GEMM: each tile of output rows walks the offsets that any of its rows has, and gathers features.
 
 Sorted (`KernelMap.sorted`), rows that miss the same offsets stand in the same tiles, so that few products are with
-zeros. With several splits, each range of offsets has an order of its own and leaves partial sums; they are added in
-the order of the ranges. Unsorted, rows stay in their order and tiles read their masks off the map.
+zeros. With several splits, each range of offsets has an order of its own; ranges run beside each other and add their
+sums to the output in their turns. Unsorted, rows stay in their order and tiles read their masks off the map.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from coevo.kernels.sparse.convolution.operands import check_device
 from coevo.kernels.sparse.convolution.plan import Plan
 from coevo.kernels.sparse.maps.kernel_map import KernelMap, SortedRows
 from coevo.kernels.sparse.maps.triton_permute import permute
+from coevo.kernels.sparse.recorded.streams import constant
 
 try:
     import torch
@@ -25,8 +26,6 @@ except ImportError as error:
     raise missing_extra("triton", "cuda") from error
 
 Tensor = Any
-ADDED_ROWS, ADDED_COLUMNS = 8, 256
-"""The tile of the pass that adds partial sums."""
 
 
 def forward(
@@ -69,21 +68,7 @@ def forward(
     order = kernel_map.sorted(plan.splits) if plan.dataflow == "sorted" else None
     splits = plan.splits if order is not None else 1
     launch = _Launch(features, weight, kernel_map, order, second, channels, epilogue, plan, out, mirrored)
-    if splits == 1:
-        launch.run(0, 1, out, "")
-        return out
-    kept = features.dtype if plan.half_partials else torch.float32
-    if plan.chained:
-        # sums may stand where the result will: each place is read by the program that writes it, and before
-        is_room = out.dtype == kept and out.stride() == (num_outputs, 1)
-        sums = out if is_room else torch.empty((capacity, num_outputs), dtype=kept, device=features.device)
-        for split in range(splits):
-            last = split == splits - 1
-            launch.run(split, 1, out if last else sums, "" if last else "all", sums if split else None)
-        return out
-    sums = torch.empty((splits, capacity, num_outputs), dtype=kept, device=features.device)
-    launch.run(0, splits, sums, "each")
-    _add_partials(sums, kernel_map, epilogue, out)
+    launch.run(splits, out)
     return out
 
 
@@ -139,12 +124,15 @@ class _Launch:
         self.weight_extra = described(self.extra) if self.extra else None
         self.offset_stride, self.described = per_offset, "rows" if rows_first else "columns"
 
-    def run(self, first_split: int, splits: int, output: Tensor, partial: str, carried: Tensor | None = None) -> None:
+    def run(self, splits: int, output: Tensor) -> None:
         plan, epilogue, order, weight = self.plan, self.epilogue, self.order, self.weight
         capacity = self.kernel_map.capacity_out
-        shortcut = None if epilogue.shortcut is None or partial == "all" else _rowwise(epilogue.shortcut)
-        residual = None if epilogue.residual is None or partial else _rowwise(epilogue.residual)
+        shortcut = None if epilogue.shortcut is None else _rowwise(epilogue.shortcut)
+        residual = None if epilogue.residual is None else _rowwise(epilogue.residual)
         by = epilogue.shortcut_weight
+        turns = None
+        if splits > 1:
+            turns = constant(lambda: torch.zeros(splits, dtype=torch.int32, device=output.device))
         tiles = triton.cdiv(capacity, plan.rows) * triton.cdiv(self.num_outputs, self.columns) * splits
         strides = (0, 0) if self.described else (weight.stride(1), weight.stride(2))
         triton_gemm.implicit_gemm[(tiles,)](
@@ -162,7 +150,7 @@ class _Launch:
             epilogue.scale,
             epilogue.shift,
             residual,
-            carried,
+            turns,
             output,
             self.features.stride(0),
             0 if self.second is None else self.second.stride(0),
@@ -178,7 +166,6 @@ class _Launch:
             0 if shortcut is None else shortcut.shape[1],
             self.num_outputs,
             capacity,
-            first_split,
             splits,
             volume=self.kernel_map.volume,
             width=0 if order is None else order.width,
@@ -191,7 +178,6 @@ class _Launch:
             described=self.described,
             mirrored=self.mirrored,
             relu=epilogue.relu,
-            partial=partial,
             is_permuted=self.permuted,
             precision=precision_of(self.features),
             stages=plan.stages,
@@ -216,28 +202,6 @@ def on_hopper(features: Tensor) -> bool:
 def precision_of(features: Tensor) -> str:
     """How float32 is multiplied: as torch was told for its own products."""
     return "ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32"
-
-
-def _add_partials(sums: Tensor, kernel_map: KernelMap, epilogue: Epilogue, out: Tensor) -> None:
-    splits, capacity, num_outputs = sums.shape
-    residual = None if epilogue.residual is None else _rowwise(epilogue.residual)
-    columns = min(ADDED_COLUMNS, triton.next_power_of_2(num_outputs))
-    triton_gemm.add_partials[(triton.cdiv(capacity, ADDED_ROWS), triton.cdiv(num_outputs, columns))](
-        sums,
-        kernel_map.count_out,
-        epilogue.scale,
-        epilogue.shift,
-        residual,
-        out,
-        0 if residual is None else residual.stride(0),
-        out.stride(0),
-        num_outputs,
-        capacity,
-        splits=splits,
-        tile_rows=ADDED_ROWS,
-        tile_columns=columns,
-        relu=epilogue.relu,
-    )
 
 
 def _rowwise(tensor: Tensor) -> Tensor:

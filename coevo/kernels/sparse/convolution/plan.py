@@ -20,15 +20,12 @@ class Plan:
     Attributes:
         dataflow: "sorted" and "unsorted" are the masked implicit GEMM (`implicit_gemm`), "gather_scatter" and
             "fetch_on_demand" the modules of these names, "reference" plain torch.
-        splits: ranges of offsets of the sorted implicit GEMM, each with an order of rows of its own.
+        splits: ranges of offsets of the sorted implicit GEMM, each with an order of rows of its own. Sums of the ranges
+            before the last are kept in the output's dtype.
         rows, columns, depth: the tile of output rows, output channels and input channels, powers of two.
         extra: input channels that a step takes besides `depth`, where that divides them: 64 + 32 for 96.
         warps, stages: of the kernel; stages are tiles in flight.
         registers: the most that a thread may use; None for the compiler's choice.
-        half_partials: whether the sums of ranges are kept in the features' dtype instead of float32 until they are
-            added.
-        chained: whether ranges run one after another, each adding to the last one's sums, instead of side by side
-            before a pass that adds them.
         described: whether weights come through the tensor memory accelerator (compute capability 9), where their
             layout allows it.
         permuted: whether neighbours are read from a copy in the sorted order.
@@ -44,8 +41,6 @@ class Plan:
     warps: int = 8
     stages: int = 4
     registers: int | None = None
-    half_partials: bool = False
-    chained: bool = False
     described: bool = False
     permuted: bool = True
     group_spread: float = 0.3
@@ -64,7 +59,7 @@ class Plan:
             raise InputError(f"a plan's extra must be 0 or a power of two >= 16, got {self.extra}")
 
     @classmethod
-    def of_tile(cls, tile: Tile, splits: int, volume: int, half_partials: bool) -> Plan:
+    def of_tile(cls, tile: Tile, splits: int, volume: int) -> Plan:
         """The sorted implicit GEMM over a map of `volume` offsets. A map of few is for one convolution: a copy of it in
         the sorted order would not pay."""
         rows, columns, depth, extra, warps, stages, registers = tile
@@ -77,7 +72,6 @@ class Plan:
             warps=warps,
             stages=stages,
             registers=registers,
-            half_partials=half_partials,
             described=columns > 32,
             permuted=volume >= 27,
         )

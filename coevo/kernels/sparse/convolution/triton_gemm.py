@@ -289,7 +289,7 @@ def _store(
     in_use,
     columns,
     split,
-    capacity_out,
+    num_splits,
     num_outputs,
     scale,
     shift,
@@ -299,18 +299,41 @@ def _store(
     row_stride,
     even_columns: tl.constexpr,
     relu: tl.constexpr,
-    partial: tl.constexpr,
+    in_turns: tl.constexpr,
 ):
-    """The epilogue of some columns, and their place in the output."""
+    """Some columns to their place in the output: the sum of the ranges before is added, after the last the epilogue."""
     column_used = columns >= 0 if even_columns else columns < num_outputs
-    if partial == "each":
-        target = output + (split.to(tl.int64) * capacity_out + rows)[:, None] * num_outputs + columns[None, :]
-    elif partial == "all":
-        target = output + rows.to(tl.int64)[:, None] * num_outputs + columns[None, :]
+    target = output + rows.to(tl.int64)[:, None] * row_stride + columns[None, :]
+    stored = in_use[:, None] & column_used[None, :]
+    if in_turns:  # past the cache of the multiprocessor, which may hold what stood here before
+        total += tl.load(target, mask=stored & (split > 0), other=0.0, cache_modifier=".cg").to(tl.float32)
+        if split + 1 == num_splits:
+            total = _epilogue(
+                total, rows, columns, (in_use, column_used), scale, shift, residual, residual_stride, relu
+            )
     else:
         total = _epilogue(total, rows, columns, (in_use, column_used), scale, shift, residual, residual_stride, relu)
-        target = output + rows.to(tl.int64)[:, None] * row_stride + columns[None, :]
-    tl.store(target, total.to(output.dtype.element_ty), mask=in_use[:, None] & column_used[None, :])
+    tl.store(target, total.to(output.dtype.element_ty), mask=stored)
+
+
+@triton.jit
+def _wait(turns, split, tiles):
+    """Until all tiles of the ranges before have stored their sums. Programs begin in the order of their numbers, and
+    those of earlier ranges wait for earlier ones at most: none waits for a program that has not begun."""
+    if split > 0:
+        while tl.atomic_add(turns + split - 1, 0, sem="acquire") < tiles:
+            pass
+
+
+@triton.jit
+def _pass_on(turns, split, num_splits, tiles):
+    """This tile's sums are stored. The last tile of the last range leaves all counts at 0, as it found them: everyone
+    has read them by then."""
+    tl.debug_barrier()
+    before = tl.atomic_add(turns + split, 1, sem="acq_rel")
+    if (split + 1 == num_splits) & (before + 1 == tiles):
+        for each in range(num_splits):
+            tl.store(turns + each, 0)
 
 
 @triton.jit
@@ -329,7 +352,7 @@ def implicit_gemm(
     scale,
     shift,
     residual,
-    carried,
+    turns,
     output,
     feature_stride,
     second_stride,
@@ -346,7 +369,6 @@ def implicit_gemm(
     num_shortcut,
     num_outputs,
     capacity_out,
-    first_split,
     num_splits,
     volume: tl.constexpr,
     width: tl.constexpr,
@@ -359,7 +381,6 @@ def implicit_gemm(
     described: tl.constexpr,
     mirrored: tl.constexpr,
     relu: tl.constexpr,
-    partial: tl.constexpr,
     is_permuted: tl.constexpr,
     precision: tl.constexpr,
     stages: tl.constexpr,
@@ -368,15 +389,15 @@ def implicit_gemm(
 
     `order`, `masks` [splits, capacity_out] and `width` are those of `SortedRows`; without them rows stay in their own
     order and their masks are read off `neighbours`. With `is_permuted`, column p of the neighbours of a range is that
-    of the p-th row of its order. `partial`: "" for the result; "each" for sums without the epilogue, output
-    [splits, capacity_out, num_outputs]; "all" for [capacity_out, num_outputs] of them. `carried`
-    [capacity_out, num_outputs] is a sum of other ranges that is added.
+    of the p-th row of its order. With several ranges the output holds the sum of those that are done: `turns`
+    [num_splits] counts their tiles, from 0, and is 0 afterwards.
     """
     num_columns = tl.cdiv(num_outputs, tile_columns)
+    num_rows = tl.cdiv(capacity_out, tile_rows)
     program = tl.program_id(0)
     column_tile = program % num_columns
-    row_tile = program // (num_columns * num_splits)  # the first rows have the fullest masks: their tiles start first
-    split = first_split + (program // num_columns) % num_splits
+    row_tile = (program // num_columns) % num_rows  # the first rows have the fullest masks: their tiles start first
+    split = program // (num_columns * num_rows)
     count = tl.load(count_out)
     places = row_tile * tile_rows + tl.arange(0, tile_rows)
     if order is None:
@@ -433,9 +454,6 @@ def implicit_gemm(
             precision,
             stages,
         )
-    if carried is not None:
-        place = carried + rows.to(tl.int64)[:, None] * num_outputs + columns[None, :]
-        total += tl.load(place, mask=in_use[:, None] & column_used[None, :], other=0.0).to(tl.float32)
     if shortcut is not None:
         total = _pointwise(
             total,
@@ -448,11 +466,14 @@ def implicit_gemm(
             in_use,
             columns,
             column_used,
-            tl.where(split == 0, num_shortcut, 0) if partial == "each" else num_shortcut,
+            tl.where(split == 0, num_shortcut, 0),
             depth,
             precision,
             stages,
         )
+    tiles = tl.cdiv(count, tile_rows) * num_columns
+    if turns is not None:
+        _wait(turns, split, tiles)
     # Two halves of the columns, one after the other, need fewer registers, so that more programs fit a multiprocessor.
     if tile_columns >= 128:
         half: tl.constexpr = tile_columns // 2
@@ -464,7 +485,7 @@ def implicit_gemm(
             in_use,
             begin,
             split,
-            capacity_out,
+            num_splits,
             num_outputs,
             scale,
             shift,
@@ -474,7 +495,7 @@ def implicit_gemm(
             row_stride,
             even_columns,
             relu,
-            partial,
+            turns is not None,
         )
         _store(
             right,
@@ -482,7 +503,7 @@ def implicit_gemm(
             in_use,
             begin + half,
             split,
-            capacity_out,
+            num_splits,
             num_outputs,
             scale,
             shift,
@@ -492,7 +513,7 @@ def implicit_gemm(
             row_stride,
             even_columns,
             relu,
-            partial,
+            turns is not None,
         )
     else:
         _store(
@@ -501,7 +522,7 @@ def implicit_gemm(
             in_use,
             columns,
             split,
-            capacity_out,
+            num_splits,
             num_outputs,
             scale,
             shift,
@@ -511,41 +532,7 @@ def implicit_gemm(
             row_stride,
             even_columns,
             relu,
-            partial,
+            turns is not None,
         )
-
-
-@triton.jit
-def add_partials(
-    partials,
-    count_out,
-    scale,
-    shift,
-    residual,
-    output,
-    residual_stride,
-    row_stride,
-    num_outputs,
-    capacity_out,
-    splits: tl.constexpr,
-    tile_rows: tl.constexpr,
-    tile_columns: tl.constexpr,
-    relu: tl.constexpr,
-):
-    """The sums [splits, capacity_out, num_outputs] of the ranges added in their order, and the epilogue."""
-    count = tl.load(count_out)
-    row_tile = tl.program_id(0)
-    if row_tile * tile_rows >= count:
-        return
-    rows = row_tile * tile_rows + tl.arange(0, tile_rows)
-    columns = tl.program_id(1) * tile_columns + tl.arange(0, tile_columns)
-    in_use = rows < count
-    column_used = columns < num_outputs
-    stored = in_use[:, None] & column_used[None, :]
-    total = tl.zeros((tile_rows, tile_columns), tl.float32)
-    for split in tl.static_range(splits):
-        places = (rows.to(tl.int64) + split * capacity_out)[:, None] * num_outputs + columns[None, :]
-        total += tl.load(partials + places, mask=stored, other=0.0).to(tl.float32)
-    total = _epilogue(total, rows, columns, (in_use, column_used), scale, shift, residual, residual_stride, relu)
-    target = output + rows.to(tl.int64)[:, None] * row_stride + columns[None, :]
-    tl.store(target, total.to(output.dtype.element_ty), mask=stored)
+    if turns is not None:
+        _pass_on(turns, split, num_splits, tiles)

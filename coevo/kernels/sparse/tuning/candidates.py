@@ -43,7 +43,7 @@ def plans_of(inputs: int, outputs: int, splits: int, volume: int = 27) -> list[P
             continue
         if extra and inputs % (depth + extra):
             continue
-        found.append(Plan.of_tile(tile, splits, volume, half_partials=splits > 1))
+        found.append(Plan.of_tile(tile, splits, volume))
     return found
 
 

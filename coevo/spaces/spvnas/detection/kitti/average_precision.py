@@ -89,19 +89,43 @@ def average_precision(
         UnknownName: another class, metric or difficulty.
         InputError: other numbers of frames, or a detection without a finite score.
     """
-    for given, offered, what in ((kind, MIN_OVERLAPS, "class"), (metric, METRICS, "metric"),
-                                 (difficulty, DIFFICULTIES, "difficulty")):  # fmt: skip
-        if given not in offered:
-            raise unknown_name(what, given, offered)
+    least = {kind: MIN_OVERLAPS.get(kind, 0.0) if min_overlap is None else min_overlap}
+    return evaluate(truths, detections, (kind,), (metric,), least, (difficulty,))[kind][metric][difficulty]
+
+
+def evaluate(
+    truths: Sequence[Sequence[Object]],
+    detections: Sequence[Sequence[Object]],
+    kinds: Sequence[str] = tuple(MIN_OVERLAPS),
+    metrics: Sequence[str] = ("bev", "3d"),
+    overlaps: Mapping[str, float] | None = None,
+    difficulties: Sequence[str] = DIFFICULTIES,
+) -> Report:
+    """`average_precision` by class, metric and difficulty; `overlaps` are the least ones by class. Errors likewise."""
+    asked = ((kinds, MIN_OVERLAPS, "class"), (metrics, METRICS, "metric"), (difficulties, DIFFICULTIES, "difficulty"))
+    for names, offered, what in asked:
+        for name in names:
+            if name not in offered:
+                raise unknown_name(what, name, offered)
     if len(truths) != len(detections):
         raise InputError(f"truth has {len(truths)} frames and detections {len(detections)}; give each frame both")
     for number, frame in enumerate(detections):
         for each in frame:
             if each.score is None or not math.isfinite(each.score):
                 raise InputError(f"a {each.type} among the detections of frame {number} has the score {each.score}")
-    least = MIN_OVERLAPS[kind] if min_overlap is None else min_overlap
-    level = DIFFICULTIES.index(difficulty)
-    frames = [_frame(true, found, kind, metric, level, least) for true, found in zip(truths, detections, strict=True)]
+    least = {**MIN_OVERLAPS, **(overlaps or {})}
+    found: Report = {kind: {metric: {} for metric in metrics} for kind in kinds}
+    for metric in metrics:
+        pairs = [_Pairs.of(true, seen, metric) for true, seen in zip(truths, detections, strict=True)]
+        for kind in kinds:
+            for difficulty in difficulties:
+                level = DIFFICULTIES.index(difficulty)
+                frames = [_frame(each, kind, level, least[kind]) for each in pairs]
+                found[kind][metric][difficulty] = _average(frames)
+    return found
+
+
+def _average(frames: Sequence[_Frame]) -> AveragePrecision:
     total = sum(frame.truths.count(0) for frame in frames)
     if not total:
         return AveragePrecision(math.nan, math.nan, (math.nan,) * RECALLS, 0)
@@ -113,27 +137,6 @@ def average_precision(
         precisions[place] = right / (right + wrong) if right + wrong else 0.0
     best = np.maximum.accumulate(np.array(precisions)[::-1])[::-1] * 100
     return AveragePrecision(float(best[::4].mean()), float(best[1:].mean()), tuple(float(each) for each in best), total)
-
-
-def evaluate(
-    truths: Sequence[Sequence[Object]],
-    detections: Sequence[Sequence[Object]],
-    kinds: Sequence[str] = tuple(MIN_OVERLAPS),
-    metrics: Sequence[str] = ("bev", "3d"),
-    overlaps: Mapping[str, float] | None = None,
-) -> Report:
-    """`average_precision` by class, metric and difficulty."""
-    least = overlaps or MIN_OVERLAPS
-    return {
-        kind: {
-            metric: {
-                each: average_precision(truths, detections, kind, metric, each, least.get(kind))
-                for each in DIFFICULTIES
-            }
-            for metric in metrics
-        }
-        for kind in kinds
-    }
 
 
 def recall_thresholds(scores: Sequence[float], truths: int) -> list[float]:
@@ -156,22 +159,43 @@ def recall_thresholds(scores: Sequence[float], truths: int) -> list[float]:
     return found
 
 
-def _frame(
-    truths: Sequence[Object], detections: Sequence[Object], kind: str, metric: str, level: int, least: float
-) -> _Frame:
-    valid = [each for each in truths if each.type != DONT_CARE]
-    stuff = [each for each in truths if each.type == DONT_CARE]
-    wanted = [_standing(each, kind, level) for each in valid]
-    low = [int(abs(each.image_box[1] - each.image_box[3])) < MIN_HEIGHT_PX[level] for each in detections]
-    found = [1 if small else 0 if each.type == kind else -1 for each, small in zip(detections, low, strict=True)]
-    overlaps = _overlaps(detections, valid, metric, "union")
-    candidates = [
-        [(row, overlaps[row][column]) for row in range(len(detections)) if overlaps[row][column] > least]
-        for column in range(len(valid))
-    ]
-    covered = _overlaps(detections, stuff, metric, "first")
-    inside = [[row for row in range(len(detections)) if covered[row][column] > least] for column in range(len(stuff))]
-    return _Frame(wanted, found, [float(each.score or 0.0) for each in detections], candidates, inside)
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """A frame's objects, and by [detection][truth] what they share under one metric.
+
+    Attributes:
+        truths: all but DontCares. shared: intersection over union with each. covered: the part of a detection that lies
+            in each DontCare.
+    """
+
+    truths: list[Object]
+    detections: Sequence[Object]
+    shared: list[list[float]]
+    covered: list[list[float]]
+
+    @classmethod
+    def of(cls, truths: Sequence[Object], detections: Sequence[Object], metric: str) -> _Pairs:
+        valid = [each for each in truths if each.type != DONT_CARE]
+        stuff = [each for each in truths if each.type == DONT_CARE]
+        shared, covered = _overlaps(detections, valid, metric, "union"), _overlaps(detections, stuff, metric, "first")
+        return cls(valid, detections, shared, covered)
+
+
+def _frame(pairs: _Pairs, kind: str, level: int, least: float) -> _Frame:
+    seen = pairs.detections
+    wanted = [_standing(each, kind, level) for each in pairs.truths]
+    low = [int(abs(each.image_box[1] - each.image_box[3])) < MIN_HEIGHT_PX[level] for each in seen]
+    found = [1 if small else 0 if each.type == kind else -1 for each, small in zip(seen, low, strict=True)]
+    candidates: list[list[tuple[int, float]]] = [[] for _ in wanted]
+    stuff: list[list[int]] = [[] for _ in (pairs.covered[0] if seen else ())]
+    for row, (shared, covered) in enumerate(zip(pairs.shared, pairs.covered, strict=True)):
+        for column, overlap in enumerate(shared):
+            if overlap > least:
+                candidates[column].append((row, overlap))
+        for column, part in enumerate(covered):
+            if part > least:
+                stuff[column].append(row)
+    return _Frame(wanted, found, [float(each.score or 0.0) for each in seen], candidates, stuff)
 
 
 def _standing(truth: Object, kind: str, level: int) -> int:

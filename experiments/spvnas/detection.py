@@ -43,6 +43,7 @@ from coevo.spaces.spvnas.detection.kitti.average_precision import LOOSE_OVERLAPS
 from coevo.spaces.spvnas.detection.kitti.folder import KittiFolder, KittiScans
 from coevo.spaces.spvnas.detection.kitti.judging import judge_frames
 from coevo.spaces.spvnas.detection.network import Detector, Proposals
+from coevo.spaces.spvnas.detection.pasting import ObjectBank
 from coevo.spaces.spvnas.detection.training import Plan, train_detector
 from coevo.spaces.spvnas.network.macs import MapSizes, macs_of
 from coevo.spaces.spvnas.network.map_sizes import map_sizes
@@ -82,12 +83,14 @@ def main(given: Sequence[str] | None = None) -> int:
     arms, grid = arms_of(arguments), grid_of(arguments)
     proposals = Proposals((arguments.layers,) * 2, (arguments.channels, 2 * arguments.channels), 2 * arguments.channels)
     training, validation, held = data_of(arguments)
+    bank = ObjectBank.of(training) if arguments.paste else None
     result.settings = {
         "arms": {name: design.to_json() for name, (design, _) in arms.items()},
         "training": [training.source, len(training)],
         "validation": [validation.source, len(validation)],
         "grid": vars(grid),
         "proposals": vars(proposals),
+        "pasted": bank.told() if bank else None,
         "steps": arguments.steps,
         "batch": arguments.batch,
         "seeds": arguments.seeds,
@@ -102,7 +105,9 @@ def main(given: Sequence[str] | None = None) -> int:
             raw = detector.encoder.takes_points
             if raw not in sizes:
                 sizes[raw] = sizes_of(detector, validation)
-            rows[name].append(one(arguments, detector, design, sizes[raw], name, seed, training, validation, held))
+            rows[name].append(
+                one(arguments, detector, design, sizes[raw], name, seed, training, validation, held, bank)
+            )
             result.measurements = {"by_arm": rows}
             result.keep(arguments)
     baselines = [name for name in arms if name.startswith("uniform ")]
@@ -128,6 +133,7 @@ def options() -> argparse.ArgumentParser:
     found.add_argument("--kitti", type=Path, metavar="FOLDER", help="train and judge on the object benchmark")
     found.add_argument("--training", type=int, default=300, help="generated scenes that train")
     found.add_argument("--validation", type=int, default=60)
+    found.add_argument("--paste", action="store_true", help="paste objects of other scans into those that train")
     found.add_argument("--steps", type=int, default=2000)
     found.add_argument("--batch", type=int, default=2)
     found.add_argument("--seeds", type=int, default=1)
@@ -204,7 +210,7 @@ def sizes_of(detector: Detector, scans: ScanSource) -> MapSizes:
 
 def one(
     arguments: argparse.Namespace, detector: Detector, design: Backbone, sizes: MapSizes, name: str, seed: int,
-    training: ScanSource, validation: ScanSource, held: KittiFolder | None,
+    training: ScanSource, validation: ScanSource, held: KittiFolder | None, bank: ObjectBank | None,
 ) -> dict[str, Any]:  # fmt: skip
     begun = time.perf_counter()
     dtype = torch.bfloat16 if arguments.device == "cuda" else None
@@ -218,7 +224,7 @@ def one(
             spent = time.perf_counter() - begun
             print(f"{name}, seed {seed}: step {step} of {steps}, loss {parts['total']:.3f}, {spent:.0f} s", flush=True)
 
-    losses = train_detector(detector, training, plan, seed, folder, dtype, told)
+    losses = train_detector(detector, training, plan, seed, folder, dtype, told, bank)
     trained = time.perf_counter() - begun
     row: dict[str, Any] = {"training_s": round(trained, 1)}
     if held is None:

@@ -1,4 +1,4 @@
-"""Anchors: boxes of a class's usual size at every cell of the output's grid, in two directions (SECOND, sec. 3.2.1)."""
+"""Anchors: boxes of a class's usual size at every cell of the output's grid, in two directions (SECOND)."""
 
 from __future__ import annotations
 

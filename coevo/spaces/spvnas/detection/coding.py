@@ -1,4 +1,4 @@
-"""Boxes as differences from anchors (VoxelNet, arXiv 1711.06396, sec. 2.2; SECOND, Sensors 18(10), sec. 3.2.1)."""
+"""Boxes as differences from anchors (VoxelNet, arXiv 1711.06396, sec. 2.2; SECOND, Sensors 18(10), 2018)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which anchor is to find which box (SECOND, sec. 3.2.1; its `target_ops.py`)."""
+"""Which anchor is to find which box (SECOND; its `target_ops.py`)."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from coevo.spaces.spvnas.detection.boxes import check_boxes
 from coevo.spaces.spvnas.detection.judging import kitti_type
 from coevo.spaces.spvnas.detection.losses import detection_loss
 from coevo.spaces.spvnas.detection.network import Detector
+from coevo.spaces.spvnas.detection.pasting import ObjectBank, paste
 from coevo.spaces.spvnas.detection.targets import Targets, assign
 
 CHECKPOINT = "detector-checkpoint.npz"
@@ -31,8 +32,8 @@ _BETAS = (0.95, 0.85)
 """Adam's first, away from and at the highest rate; the second is 0.99."""
 _RISE, _BEGIN, _END = 0.4, 0.1, 1e-4
 AUGMENTATION = Augmentation(turn_rad=math.pi / 4)
-"""SECOND's turns and scales. It also mirrors y, pastes objects of other scans and moves each for itself: not done here.
-A flip of `Augmentation` mirrors x too, which is for scans all around."""
+"""SECOND's turns and scales. It also mirrors y and moves each object for itself: not done here. A flip of
+`Augmentation` mirrors x too, which is for scans all around."""
 Progress = Callable[[int, int, dict[str, float]], None]
 
 
@@ -63,6 +64,7 @@ def train_detector(
     folder: Path | None = None,
     dtype: torch.dtype | None = None,
     progress: Progress = lambda *_: None,
+    bank: ObjectBank | None = None,
 ) -> list[float]:
     """Trains in place; gives the loss of every step, those before a resumption included.
 
@@ -75,6 +77,7 @@ def train_detector(
         scans: with boxes, of KITTI's or SemanticKITTI's classes.
         folder: of the checkpoint; none is written without one.
         dtype: of autocast: torch.bfloat16, or None for float32.
+        bank: objects to paste into the scans (`ObjectBank.of(scans)`); None pastes nothing.
 
     Raises:
         InputError: no scan, fewer than a batch, one without boxes or with boxes of unknown classes or sizes that are
@@ -86,7 +89,7 @@ def train_detector(
     optimiser = torch.optim.AdamW(
         detector.parameters(), plan.learning_rate, betas=(_BETAS[0], 0.99), weight_decay=plan.weight_decay
     )
-    identity = _identity(detector, scans, plan, seed)
+    identity = _identity(detector, scans, plan, seed, bank)
     losses = _resume(folder, detector, optimiser, identity) if folder is not None else []
     device = detector.anchors.device
     detector.train()
@@ -94,7 +97,7 @@ def train_detector(
         rate, beta = one_cycle(step, plan.steps, plan.learning_rate)
         for group in optimiser.param_groups:
             group["lr"], group["betas"] = rate, (beta, 0.99)
-        batch = [_drawn(scans, plan, seed, step, place) for place in range(plan.batch)]
+        batch = [_drawn(scans, plan, seed, step, place, bank) for place in range(plan.batch)]
         targets = [targets_of(detector, scan) for scan in batch]
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
             outputs = detector([scan.points for scan in batch])
@@ -141,19 +144,20 @@ def one_cycle(step: int, steps: int, highest: float) -> tuple[float, float]:
     return highest * (1 + (_END - 1) * share), _BETAS[1] + (_BETAS[0] - _BETAS[1]) * share
 
 
-def _drawn(scans: ScanSource, plan: Plan, seed: int, step: int, place: int) -> Scan:
+def _drawn(scans: ScanSource, plan: Plan, seed: int, step: int, place: int, bank: ObjectBank | None) -> Scan:
     draw = np.random.Generator(np.random.Philox(derived_seed(seed, "detection batch", step)))
     number = int(draw.choice(len(scans), plan.batch, replace=False)[place])
     turns = np.random.Generator(np.random.Philox(derived_seed(seed, "detection augmentation", step, place)))
-    return augment(scans[number], plan.augmentation, turns)
+    scan = scans[number]
+    return augment(scan if bank is None else paste(scan, bank, turns), plan.augmentation, turns)
 
 
-def _identity(detector: Detector, scans: ScanSource, plan: Plan, seed: int) -> str:
+def _identity(detector: Detector, scans: ScanSource, plan: Plan, seed: int, bank: ObjectBank | None) -> str:
     """What two trainings must share so that one may go on with the other's checkpoint."""
     shapes = {name: list(each.shape) for name, each in detector.state_dict().items()}
     settings = dataclasses.asdict(plan) | {"checkpoint_steps": None}
     told = {"seed": seed, "plan": settings, "scans": [scans.source, len(scans)], "shapes": shapes,
-            "grid": dataclasses.asdict(detector.grid)}  # fmt: skip
+            "grid": dataclasses.asdict(detector.grid), "pasted": bank.told() if bank else None}  # fmt: skip
     return json.dumps(told, sort_keys=True)
 
 

@@ -323,3 +323,25 @@ def assign_all(scan):
     rows = [row for row, name in enumerate(scan.box_classes) if name in names]
     classes = torch.tensor([names.index(scan.box_classes[row]) for row in rows])
     return assign(make_anchors(AROUND_GRID), KITTI_ANCHORS, torch.from_numpy(scan.boxes[rows]), classes).labels
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("points", ["none", "voxels", "raw"])
+def test_on_a_device_as_on_the_cpu(tiny_detector, scenes, tmp_path, monkeypatch, points):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    source = scenes(2)
+    clouds = [scan.points for scan in source]
+    detector = tiny_detector(points=points).eval()
+    with torch.inference_mode():
+        plain = detector(clouds)
+        found = detector.cuda()(clouds)
+    for name in ("logits", "residuals", "directions"):
+        torch.testing.assert_close(getattr(found, name).cpu(), getattr(plain, name), atol=1e-3, rtol=1e-2)
+    scan, kept = source[0], targets_of(detector, source[0])
+    detector.cpu()
+    assert torch.equal(targets_of(detector, scan).labels, kept.labels.cpu())
+    losses = train_detector(detector.cuda(), source, Plan(3, 2), 0, tmp_path, torch.bfloat16)
+    assert len(losses) == 3 and all(math.isfinite(each) for each in losses)
+    assert train_detector(tiny_detector(points=points).cuda(), source, Plan(3, 2), 0, tmp_path) == losses
+    assert set(judge(detector, source, Filter(score=0.0, after=20), torch.bfloat16)) == {"Car", "Pedestrian", "Cyclist"}

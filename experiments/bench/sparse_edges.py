@@ -23,6 +23,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -191,24 +192,25 @@ def run_all(processes: int, sanitizer: bool) -> int:
     if sanitizer:
         environment["PYTORCH_NO_CUDA_MEMORY_CACHING"] = "1"
     command = [*(MEMCHECK if sanitizer else ()), sys.executable, __file__, "--share"]
-    started = [
-        subprocess.Popen(
-            [*command, f"{share}/{processes}"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for share in range(processes)
-    ]
-    passed = failed = wrong = 0
-    for process in started:
-        told, _ = process.communicate()
-        counts = [line.split() for line in told.splitlines() if line.endswith(" failed") and " passed, " in line]
-        print(told, flush=True)
-        if counts:
-            passed, failed = passed + int(counts[-1][0]), failed + int(counts[-1][2])
-        wrong += process.returncode != 0
+
+    def run_share(share: int) -> tuple[int, list[int]]:
+        """The exit status, cases passed and failed; what it prints is printed as it comes."""
+        counts = [0, 0]
+        arguments = [*command, f"{share}/{processes}"]
+        with subprocess.Popen(
+            arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                print(f"{share}: {line}", end="", flush=True)
+                if line.rstrip().endswith(" failed") and " passed, " in line:
+                    counts = [int(word) for word in line.split() if word.isdigit()]
+        return process.returncode, counts
+
+    with ThreadPoolExecutor(processes) as pool:
+        found = list(pool.map(run_share, range(processes)))
+    passed, failed = (sum(counts[place] for _, counts in found) for place in (0, 1))
+    wrong = sum(status != 0 for status, _ in found)
     print(f"{passed} passed, {failed} failed; {wrong} of {processes} processes with an error")
     return 1 if wrong or failed or passed != len(cases()) else 0
 

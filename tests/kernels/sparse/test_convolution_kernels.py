@@ -81,6 +81,31 @@ def test_epilogues_are_fused(name):
     assert relative_error(found, expected) < 1e-6 and float(found.min()) == 0.0
 
 
+@pytest.mark.parametrize("name", ["sorted", "three splits", "unsorted", "gather-scatter"])
+@pytest.mark.parametrize("outputs", [16, 40])
+def test_what_stands_beside_the_result_is_copied_on_the_way(name, outputs):
+    exact = maps(4, 40)
+    made = on_device(padded(exact, 9))
+    features, weight = operands_of(made, 16, outputs, torch.float32)
+    rows, used = made.capacity_out, exact.capacity_out
+    copied = drawn(8, rows, 9).to(DEVICE)[:, 1:7]
+    whole = torch.full((rows, outputs + 6), 5.0, device=DEVICE)
+    epilogue = Epilogue(relu=True, copied=copied, copied_to=whole[:, outputs:])
+    convolve(features, weight, made, epilogue=epilogue, plan=PLANS[name], out=whole[:, :outputs])
+    expected = reference.forward(features, weight, made, epilogue=Epilogue(relu=True))
+    torch.testing.assert_close(whole[:used, :outputs], expected[:used], rtol=1e-4, atol=1e-5)
+    assert torch.equal(whole[:used, outputs:], copied[:used])
+
+
+def test_what_is_copied_must_fit():
+    made = on_device(maps(4, 40))
+    features, weight = operands_of(made, 16, 16, torch.float32)
+    copied, to = drawn(8, made.capacity_out, 6).to(DEVICE), torch.zeros(made.capacity_out, 5, device=DEVICE)
+    for epilogue in (Epilogue(copied=copied, copied_to=to), Epilogue(copied=copied)):
+        with pytest.raises(InputError, match="what is copied and where to must be"):
+            convolve(features, weight, made, epilogue=epilogue)
+
+
 @pytest.mark.parametrize("name", PLANS)
 @pytest.mark.parametrize("count", [0, 1, 32])
 def test_empty_single_and_whole_tiles(name, count):

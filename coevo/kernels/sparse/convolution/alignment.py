@@ -43,6 +43,8 @@ def aligned_epilogue(epilogue: Epilogue, columns: int) -> Epilogue:
         relu=epilogue.relu,
         shortcut=widened(shortcut, inner),
         shortcut_weight=None if by is None else pad(by, (0, columns, 0, inner)),
+        copied=epilogue.copied,
+        copied_to=epilogue.copied_to,
     )
 
 

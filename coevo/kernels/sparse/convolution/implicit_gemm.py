@@ -129,6 +129,7 @@ class _Launch:
         capacity = self.kernel_map.capacity_out
         shortcut = None if epilogue.shortcut is None else _rowwise(epilogue.shortcut)
         residual = None if epilogue.residual is None else _rowwise(epilogue.residual)
+        copied, copied_to = epilogue.copied, epilogue.copied_to
         by = epilogue.shortcut_weight
         turns = None
         if splits > 1:
@@ -151,6 +152,8 @@ class _Launch:
             epilogue.shift,
             residual,
             turns,
+            copied,
+            copied_to,
             output,
             self.features.stride(0),
             0 if self.second is None else self.second.stride(0),
@@ -161,6 +164,8 @@ class _Launch:
             0 if by is None else by.stride(1),
             0 if residual is None else residual.stride(0),
             output.stride(-2),
+            0 if copied is None else copied.stride(0),
+            0 if copied_to is None else copied_to.stride(0),
             self.num_inputs,
             self.features.shape[1],
             0 if shortcut is None else shortcut.shape[1],
@@ -173,6 +178,8 @@ class _Launch:
             tile_columns=self.columns,
             depth=self.depth,
             extra=self.extra,
+            num_copied=0 if copied is None else copied.shape[1],
+            copied_columns=16 if copied is None else max(16, triton.next_power_of_2(copied.shape[1])),
             even_depth=self.num_inputs % (self.depth + self.extra) == 0,
             even_columns=self.num_outputs % self.columns == 0,
             described=self.described,

@@ -55,7 +55,7 @@ def check_operands(
             continue
         if tensor.device != features.device:
             raise InputError(f"features are on {features.device} and {name} on {tensor.device}: put both on one device")
-        if name in ("weight", "second", "residual", "shortcut", "shortcut_weight") and tensor.dtype != features.dtype:
+        if name not in ("channels", "the map", "scale", "shift") and tensor.dtype != features.dtype:
             raise InputError(f"features are {features.dtype} and {name} is {tensor.dtype}: cast one of them")
 
 
@@ -94,6 +94,12 @@ def _check_epilogue(epilogue: Epilogue, num_outputs: int, rows: int) -> None:
         tensor = getattr(epilogue, name)
         if tensor is not None and list(tensor.shape) != [num_outputs]:
             raise InputError(f"{name} must be [{num_outputs}], got {list(tensor.shape)}")
+    copied, to = epilogue.copied, epilogue.copied_to
+    if (copied is None) != (to is None) or (
+        copied is not None and to is not None and (copied.shape != to.shape or len(copied) != rows)
+    ):
+        shapes = [None if each is None else list(each.shape) for each in (copied, to)]
+        raise InputError(f"what is copied and where to must be [{rows}, C_b] both, got {shapes[0]} and {shapes[1]}")
     residual, shortcut, by = epilogue.residual, epilogue.shortcut, epilogue.shortcut_weight
     if residual is not None and list(residual.shape) != [rows, num_outputs]:
         raise InputError(f"the residual must be [{rows}, {num_outputs}], got {list(residual.shape)}")

@@ -56,6 +56,8 @@ def finish(sums: Tensor, kernel_map: KernelMap, epilogue: Epilogue) -> Tensor:
         sums = sums + epilogue.shift.to(sums.dtype)
     if epilogue.residual is not None:
         sums = sums + torch.where(used, epilogue.residual, 0).to(sums.dtype)
+    if epilogue.copied is not None and epilogue.copied_to is not None:
+        epilogue.copied_to.copy_(torch.where(used, epilogue.copied, epilogue.copied_to))
     if epilogue.relu:
         sums = sums.relu()
     return torch.where(used, sums, 0)

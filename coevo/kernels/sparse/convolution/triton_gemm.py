@@ -353,6 +353,8 @@ def implicit_gemm(
     shift,
     residual,
     turns,
+    copied,
+    copied_to,
     output,
     feature_stride,
     second_stride,
@@ -364,6 +366,8 @@ def implicit_gemm(
     shortcut_output_stride,
     residual_stride,
     row_stride,
+    copied_stride,
+    copied_to_stride,
     num_inputs,
     num_first,
     num_shortcut,
@@ -376,6 +380,8 @@ def implicit_gemm(
     tile_columns: tl.constexpr,
     depth: tl.constexpr,
     extra: tl.constexpr,
+    num_copied: tl.constexpr,
+    copied_columns: tl.constexpr,
     even_depth: tl.constexpr,
     even_columns: tl.constexpr,
     described: tl.constexpr,
@@ -390,7 +396,8 @@ def implicit_gemm(
     `order`, `masks` [splits, capacity_out] and `width` are those of `SortedRows`; without them rows stay in their own
     order and their masks are read off `neighbours`. With `is_permuted`, column p of the neighbours of a range is that
     of the p-th row of its order. With several ranges the output holds the sum of those that are done: `turns`
-    [num_splits] counts their tiles, from 0, and is 0 afterwards.
+    [num_splits] counts their tiles, from 0, and is 0 afterwards. The rows of `copied`
+    [capacity_out, num_copied] are written to `copied_to`, by the programs of the first columns and range.
     """
     num_columns = tl.cdiv(num_outputs, tile_columns)
     num_rows = tl.cdiv(capacity_out, tile_rows)
@@ -454,6 +461,11 @@ def implicit_gemm(
             precision,
             stages,
         )
+    if copied is not None:
+        beside = tl.arange(0, copied_columns)[None, :]
+        wanted = (in_use[:, None] & (beside < num_copied)) & ((column_tile == 0) & (split == 0))
+        kept = tl.load(copied + rows.to(tl.int64)[:, None] * copied_stride + beside, mask=wanted, other=0.0)
+        tl.store(copied_to + rows.to(tl.int64)[:, None] * copied_to_stride + beside, kept, mask=wanted)
     if shortcut is not None:
         total = _pointwise(
             total,

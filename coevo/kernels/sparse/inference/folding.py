@@ -41,12 +41,21 @@ class FoldedConv:
 
     def __call__(
         self, x: Tensor, kernel_map: KernelMap, *, residual: Tensor | None = None, shortcut: Tensor | None = None,
-        out: Tensor | None = None,
+        copied: Tensor | None = None, out: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        """[capacity_out, C_out] of x [capacity_in, C_in], written to `out` where it is given."""
+        """[capacity_out, C_out] of x [capacity_in, C_in], written to `out` where it is given. With `copied` `out` is as
+        wide as both: the rows of `copied` stand beside the result's."""
+        width = self.weight.shape[2]
         epilogue = Epilogue(
-            shift=self.shift, residual=residual, relu=self.relu, shortcut=shortcut, shortcut_weight=self.shortcut_weight
+            shift=self.shift,
+            residual=residual,
+            relu=self.relu,
+            shortcut=shortcut,
+            shortcut_weight=self.shortcut_weight,
+            copied=copied,
+            copied_to=None if copied is None or out is None else out[:, width:],
         )
+        out = out if copied is None or out is None else out[:, :width]
         found: Tensor = convolve(x, self.weight, kernel_map, epilogue=epilogue, plan=self.plan, out=out)
         return found
 

@@ -1,7 +1,7 @@
 """MinkUNet and SPVCNN as a fixed list of fused convolutions over a hierarchy of levels.
 
-What is concatenated on the way up stands side by side in one buffer: the convolution of the way up writes its part,
-while the part that came down is copied there beside it. Until then the latter is kept by itself: buffers with room for
+What is concatenated on the way up stands side by side in one buffer: the convolution of the way up writes its part, and
+on the way copies the part that came down beside it. Until then the latter is kept by itself: buffers with room for
 both would take 103 MiB instead of 30 for 120,000 voxels, all the way down and up. A residual block is two launches: its
 shortcut, norms, residual and ReLUs ride on its convolutions.
 """
@@ -25,14 +25,12 @@ from coevo.kernels.sparse.modules.spvcnn import SPVCNN
 from coevo.kernels.sparse.points.devoxelize import Corners, devoxelize
 from coevo.kernels.sparse.points.lookup import find_corners
 from coevo.kernels.sparse.points.scatter_mean import Membership, scatter_mean
-from coevo.kernels.sparse.recorded import streams
 from coevo.kernels.sparse.shape import STAGES, UNetShape
 
 LEVELS = STAGES + 1
 ONE = (1, 1, 1)
 HEAD = Plan(dataflow="unsorted", rows=128, columns=32, depth=32, warps=4, stages=3)
 """How the classifier's product is carried out on a device."""
-_COPIES = 3  # the side stream of copies; orders are made in 0, 1 and 2
 
 
 class _Residual:
@@ -182,10 +180,7 @@ class StaticUNet:
                 x = points.scatter(at_points, level)
             level = STAGES - 1 - stage
             joined = _empty(features, made.levels[level].capacity, self.widened[level] + self.skips[level], self.dtype)
-            with streams.beside(_COPIES, joined.device):
-                joined[:, self.widened[level] :].copy_(skips.pop())
-            self.up[stage](x, made.down[level].inverse(), out=joined[:, : self.widened[level]])
-            streams.join(_COPIES, joined.device)
+            self.up[stage](x, made.down[level].inverse(), copied=skips.pop(), out=joined)
             x = joined
             for block in self.blocks_up[stage]:
                 x = block(x, made.submanifold[level])

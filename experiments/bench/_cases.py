@@ -17,10 +17,11 @@ SEEDS = 5
 
 
 def parser(description: str | None, trials: int | None = None, seeds: int = SEEDS) -> argparse.ArgumentParser:
-    """`--seeds`, `--processes` and, for a search, `--trials`, beside what every benchmark takes."""
+    """`--seeds`, `--processes`, `--rows` and, for a search, `--trials`, beside what every benchmark takes."""
     options = _bench.parser(description)
     options.add_argument("--seeds", type=int, default=seeds)
     options.add_argument("--processes", type=int, default=2, help="cases that run side by side")
+    options.add_argument("--rows", type=Path, metavar="FILE", help="results as they come; taken up by a later run")
     if trials is not None:
         options.add_argument("--trials", type=int, default=trials, help="evaluations of each search")
     return options
@@ -28,29 +29,29 @@ def parser(description: str | None, trials: int | None = None, seeds: int = SEED
 
 def over_seeds(one_seed: Callable[..., dict[str, Any]], arguments: argparse.Namespace, *more: Any) -> list[Any]:
     """[one_seed(seed, *more), ...], several at once in processes of their own."""
-    return over_cases(one_seed, arguments, [(seed, *more) for seed in range(arguments.seeds)])
+    return over_cases(one_seed, arguments, [(seed, *more) for seed in range(arguments.seeds)], arguments.rows)
 
 
 def over_cases(
     one_case: Callable[..., dict[str, Any]],
     arguments: argparse.Namespace,
     cases: Sequence[tuple[Any, ...]],
-    keep: Path | None = None,
+    rows: Path | None = None,
 ) -> list[Any]:
     """[one_case(*case), ...], several at once in processes of their own.
 
-    With `keep` every result is appended to that file as it comes, a line of JSON each, and a case that stands there is
+    With `rows` every result is appended to that file as it comes, a line of JSON each, and a case that stands there is
     not run again: a long experiment goes on where it was stopped.
     """
     known = {}
-    if keep is not None and keep.is_file():
-        known = {json.dumps(row["case"]): row["result"] for row in map(json.loads, keep.read_text().splitlines())}
+    if rows is not None and rows.is_file():
+        known = {json.dumps(row["case"]): row["result"] for row in map(json.loads, rows.read_text().splitlines())}
     names = [json.dumps(case) for case in cases]
     missing = [(name, case) for name, case in zip(names, cases, strict=True) if name not in known]
     for name, result in _run(one_case, arguments.processes, missing):
         known[name] = result
-        if keep is not None:
-            with keep.open("a", encoding="utf-8") as file:
+        if rows is not None:
+            with rows.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"case": json.loads(name), "result": result}) + "\n")
     return [known[name] for name in names]
 

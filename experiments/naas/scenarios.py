@@ -55,7 +55,6 @@ def arms_of(scenario: str) -> dict[str, tuple[dict[str, Any], str]]:
 def main() -> int:
     options = parser(__doc__, TRIALS, SEEDS)
     options.add_argument("--evaluations", type=int, default=2000, help="mappings judged for each layer")
-    options.add_argument("--keep", type=Path, metavar="FILE", help="results as they come, and those of an earlier run")
     options.add_argument("--scenarios", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
     arguments = options.parse_args()
     result = _bench.Result("naas_scenarios", packages=PACKAGES)
@@ -71,7 +70,7 @@ def main() -> int:
         for seed in range(arguments.seeds)
         for name in arguments.scenarios
     ]
-    rows = over_cases(one_case, arguments, cases, arguments.keep)
+    rows = over_cases(one_case, arguments, cases, arguments.rows)
     table = []
     for name in arguments.scenarios:
         mine = [row for row in rows if row["scenario"] == name]

@@ -17,7 +17,6 @@ another measurement and no reproduction: see README.md there.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 from _arms import PACKAGES, baseline, judged, ratios, search, shape

@@ -48,16 +48,18 @@ def forward(
     return implicit_gemm.forward(features, weight, kernel_map, second, channels, epilogue, plan, out)
 
 
-def input_gradient(gradient: Tensor, weight: Tensor, kernel_map: KernelMap, plan: Plan | None) -> Tensor:
+def input_gradient(
+    gradient: Tensor, weight: Tensor, kernel_map: KernelMap, plan: Plan | None, epilogue: Epilogue = NOTHING
+) -> Tensor:
     """[capacity_in, C_in]: the convolution by the transposed weights over the inverse map; over the map itself with
-    mirrored weights where it is symmetric, so that no second order of rows is needed."""
+    mirrored weights where it is symmetric, so that no second order of rows is needed. `epilogue`: done to the sums."""
     turned = weight.transpose(1, 2)
     chosen = plan or default_plan(gradient, turned, kernel_map, None)
     if kernel_map.symmetric and chosen.dataflow in ("sorted", "unsorted"):
         from coevo.kernels.sparse.convolution import implicit_gemm
 
-        return implicit_gemm.forward(gradient, turned, kernel_map, None, None, NOTHING, chosen, None, mirrored=True)
-    return forward(gradient, turned, kernel_map.inverse(), None, None, NOTHING, chosen, None)
+        return implicit_gemm.forward(gradient, turned, kernel_map, None, None, epilogue, chosen, None, mirrored=True)
+    return forward(gradient, turned, kernel_map.inverse(), None, None, epilogue, chosen, None)
 
 
 def weight_gradient(

@@ -43,13 +43,16 @@ class ProductTile:
 
 
 def tile_of(num_inputs: int, num_outputs: int, element_bytes: int) -> ProductTile:
-    """By the channels: as large as registers allow, since every tile gathers its rows anew."""
-    most = 128 if element_bytes == 2 else 64
-    inputs = min(most, max(16, triton.next_power_of_2(num_inputs)))
-    outputs = min(most, max(16, triton.next_power_of_2(num_outputs)))
+    """By the channels: as large as registers allow, since every tile gathers its rows anew; not below 64 for half
+    types, whose warp groups multiply no fewer rows."""
+    is_half = element_bytes == 2
+    least, most = (64 if is_half and min(num_inputs, num_outputs) >= 32 else 16), 128 if is_half else 64
+    inputs = min(most, max(least, triton.next_power_of_2(num_inputs)))
+    outputs = min(most, max(least, triton.next_power_of_2(num_outputs)))
     size = inputs * outputs
     resident = 2 if size > 64 * 128 else 3 if size > 64 * 64 else 4 if size > 32 * 64 else 8
-    return ProductTile(inputs, outputs, 64 if element_bytes == 2 else 32, 8 if size > 64 * 128 else 4, 3, resident)
+    stages = 2 if is_half and min(num_inputs, num_outputs) >= 128 else 3
+    return ProductTile(inputs, outputs, 64 if is_half else 32, 8 if size > 64 * 128 else 4, stages, resident)
 
 
 def weight_gradient(features: Tensor, gradient: Tensor, kernel_map: KernelMap, second: Tensor | None = None) -> Tensor:

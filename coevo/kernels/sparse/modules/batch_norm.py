@@ -12,15 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from coevo.errors import InputError
+from coevo.kernels.sparse.modules import norm_passes
 from coevo.kernels.sparse.points.backend import resolve_backend
 from coevo.kernels.sparse.tensors import SparseTensor
-
-_CHUNKS = 512
-"""Partial sums a channel, at most: four to each multiprocessor of an H200, and one tile of the pass that adds them."""
-_MAX_BLOCK_CHANNELS = 64
-_TILE = 2048
-"""Elements a step; twice as many leave room for half as many programs on a multiprocessor."""
-_SETTLING_WARPS = 8
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -59,20 +53,29 @@ def normalize_rows(
     if residual is not None and residual.shape != features.shape:
         raise InputError(f"the residual must be {tuple(features.shape)} as the features, got {tuple(residual.shape)}")
     batch = norm.training or norm.running_mean is None
-    momentum = 0.0
+    momentum, counts = 0.0, None
+    on_kernels = runs_on_kernels(features, backend)
     if norm.training and norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(1)
-        momentum = 1 / int(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+        if on_kernels and norm.momentum is not None and batch:
+            momentum, counts = norm.momentum, norm.num_batches_tracked
+        else:
+            norm.num_batches_tracked.add_(1)
+            momentum = 1 / int(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
     weight, bias = norm.weight, norm.bias
     if weight is None:
         weight, bias = torch.ones_like(features[0], dtype=torch.float32), torch.zeros_like(features[0]).float()
     tracked = (norm.running_mean, norm.running_var) if norm.running_mean is not None else None
-    if resolve_backend(backend, features) == "triton" and features.dtype != torch.float64:
+    if on_kernels:
         return _Normalize.apply(  # type: ignore[no-any-return, no-untyped-call]
-            features, weight, bias, residual, count, tracked, batch, norm.training, momentum, norm.eps, relu
+            features, weight, bias, residual, count, tracked, counts, batch, norm.training, momentum, norm.eps, relu
         )
     return _reference(features, int(count), weight, bias, residual, tracked, batch, norm.training, momentum, norm.eps,
                       relu)  # fmt: skip
+
+
+def runs_on_kernels(features: Tensor, backend: str | None = None) -> bool:
+    """Whether the kernels normalise these features."""
+    return resolve_backend(backend, features) == "triton" and features.dtype != torch.float64
 
 
 def _reference(
@@ -102,79 +105,32 @@ def _reference(
     return torch.cat([found, found.new_zeros((features.shape[0] - rows, found.shape[1]))])
 
 
-def _launch_shape(rows: int, channels: int) -> tuple[int, int, int, int, int]:
-    """(channels of a block, blocks of a row, rows of a block, chunks, rows of a chunk)."""
-    whole = channels & -channels  # the largest power of two that divides them leaves no lane idle
-    block = min(whole if whole >= 16 else max(16, 1 << (channels - 1).bit_length()), _MAX_BLOCK_CHANNELS)
-    block_rows = _TILE // block
-    chunks = max(1, min(_CHUNKS, -(-rows // block_rows)))
-    return block, -(-channels // block), block_rows, chunks, -(-rows // chunks)
-
-
 class _Normalize(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None, count: Tensor, tracked: Any,
-        batch: bool, training: bool, momentum: float, epsilon: float, relu: bool,
+        counts: Tensor | None, batch: bool, training: bool, momentum: float, epsilon: float, relu: bool,
     ) -> Tensor:  # fmt: skip
-        from coevo.kernels.sparse.modules import triton_batch_norm as kernels
-
         features = features.contiguous()
-        rows, channels = features.shape
-        block, across, block_rows, chunks, chunk_rows = _launch_shape(rows, channels)
-        shape = {"BLOCK_C": block}
-        out = torch.empty_like(features)
         if batch:
-            moments = torch.empty((2, channels), dtype=torch.float32, device=features.device)
-            partial = torch.empty((2, chunks, channels), dtype=torch.float32, device=features.device)
-            tracks = training and tracked is not None
-            mean, variance = tracked if tracks else (moments, moments)
-            if rows:
-                kernels.moments_kernel[(chunks, across)](
-                    features, count, partial, channels, chunk_rows, chunks, BLOCK_R=block_rows, **shape
-                )
-            kernels.settle_moments_kernel[(-(-channels // 16),)](
-                partial, count, moments, mean, variance, momentum, epsilon, channels, chunk_rows, chunks,
-                TRACKS=tracks, BLOCK_G=1 << (chunks - 1).bit_length(), BLOCK_C=16, num_warps=_SETTLING_WARPS,
-            )  # fmt: skip
+            kept = tracked if training else None
+            moments = norm_passes.moments_of(features, count, kept, counts, momentum, epsilon)
         else:
             moments = torch.stack([tracked[0].float(), torch.rsqrt(tracked[1].float() + epsilon)])
-        if rows:
-            kernels.normalize_kernel[(-(-rows // block_rows), across)](
-                features, count, moments, weight, bias,
-                features if residual is None else residual.contiguous(), out, rows, channels,
-                HAS_RESIDUAL=residual is not None, RELU=relu, BLOCK_R=block_rows, **shape,
-            )  # fmt: skip
-        ctx.save_for_backward(features, weight, count, moments, out if relu else features)
+        out = norm_passes.normalized(norm_passes.Normed(features, moments, weight, bias), count, relu, residual)
+        kept_out = out if relu and residual is not None else None
+        ctx.save_for_backward(features, weight, bias, count, moments, kept_out)
         ctx.batch, ctx.relu, ctx.residual = batch, relu, None if residual is None else residual.dtype
         return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-        from coevo.kernels.sparse.modules import triton_batch_norm as kernels
-
-        features, weight, count, moments, out = ctx.saved_tensors
-        gradient = gradient if gradient.stride(1) == 1 else gradient.contiguous()  # a slice of channels will do
-        rows, channels = features.shape
-        block, across, block_rows, chunks, chunk_rows = _launch_shape(rows, channels)
-        partial = torch.empty((2, chunks, channels), dtype=torch.float32, device=features.device)
-        sums = torch.zeros((2, channels), dtype=torch.float32, device=features.device)
-        found = torch.empty_like(features)
+        features, weight, bias, count, moments, out = ctx.saved_tensors
+        normed = norm_passes.Normed(features, moments, weight, bias)
+        sums = norm_passes.gradient_sums(gradient, normed, count, ctx.relu, out)
         residual = None if ctx.residual is None else torch.empty_like(features, dtype=ctx.residual)
-        if rows:
-            kernels.gradient_sums_kernel[(chunks, across)](
-                gradient, features, out, count, moments, partial, gradient.stride(0), channels, chunk_rows, chunks,
-                RELU=ctx.relu, BLOCK_R=block_rows, BLOCK_C=block,
-            )  # fmt: skip
-            kernels.settle_sums_kernel[(-(-channels // 16),)](
-                partial, sums, channels, chunks, BLOCK_G=1 << (chunks - 1).bit_length(), BLOCK_C=16,
-                num_warps=_SETTLING_WARPS,
-            )  # fmt: skip
-            kernels.gradient_kernel[(-(-rows // block_rows), across)](
-                gradient, features, out, count, moments, sums, weight, found,
-                found if residual is None else residual, gradient.stride(0), rows, channels, BATCH=ctx.batch,
-                RELU=ctx.relu, HAS_RESIDUAL=residual is not None, BLOCK_R=block_rows, BLOCK_C=block,
-            )  # fmt: skip
-        along, plain = sums[1].to(weight.dtype), sums[0].to(weight.dtype)
-        return (found, along, plain, residual, *[None] * 7)
+        found = norm_passes.gradient_of(
+            gradient, normed, count, sums, ctx.relu, out, residual=residual, batch=ctx.batch
+        )
+        return (found, sums[1].to(weight.dtype), sums[0].to(bias.dtype), residual, *[None] * 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from coevo.errors import InputError
 from coevo.kernels.sparse.modules.activation import ReLU
 from coevo.kernels.sparse.modules.batch_norm import BatchNorm, normalize
+from coevo.kernels.sparse.modules.block_training import Source, fits, is_plain, run_block
 from coevo.kernels.sparse.modules.conv import Conv3d
 from coevo.kernels.sparse.tensors import SparseTensor
 
@@ -80,16 +82,58 @@ class ResidualBlock(nn.Module):
             self.downsample = nn.Sequential(Conv3d(in_channels, out_channels, 1), BatchNorm(out_channels))
         self.relu = ReLU()
 
-    def forward(self, x: SparseTensor, second: SparseTensor | None = None) -> SparseTensor:
-        """At the same voxels; `second` as `Conv3d` has it."""
-        if self.downsample is not None:
-            pointwise, fitted = layers_of(self.downsample)
-            shortcut = fitted(pointwise(x, second))
+    def forward(
+        self, x: SparseTensor, second: SparseTensor | None = None, before: BatchNorm | None = None
+    ) -> SparseTensor:
+        """At the same voxels; `second` as `Conv3d` has it. With `before`, x is normalised by it first, with a ReLU."""
+        return self.run(x, second, before)[0]
+
+    def run(
+        self,
+        x: SparseTensor,
+        second: SparseTensor | None = None,
+        before: BatchNorm | None = None,
+        source: Source | None = None,
+        forgets: bool = False,
+    ) -> tuple[SparseTensor, Source | None]:
+        """`forward`, with `source` and `forgets` as `block_training.run_block` has them where the block runs as one
+        step; where it does not, nothing is forgotten and no source comes back."""
+        first, norm, _, last, last_norm = layers_of(self.net)
+        fitting = None if self.downsample is None else layers_of(self.downsample)
+        convolutions, norms = [first, last], [norm, last_norm, *([] if before is None else [before])]
+        if fitting is not None:
+            convolutions, norms = [*convolutions, fitting[0]], [*norms, fitting[1]]
+        joins = fitting is not None or second is None  # else the shortcut is both inputs side by side
+        if joins and is_plain(self) and fits(convolutions, norms, x):
+            return run_block(x, second, (first, norm), (last, last_norm), fitting, before, source, forgets)
+        if before is not None:
+            x = normalize(x, before, relu=True)
+        if fitting is not None:
+            shortcut = fitting[1](fitting[0](x, second))
         else:
             shortcut = x if second is None else concatenate([x, second])
-        first, norm, _, last, last_norm = layers_of(self.net)
         middle = normalize(first(x, second), norm, relu=True)
-        return normalize(last(middle), last_norm, residual=shortcut.feats, relu=True)
+        return normalize(last(middle), last_norm, residual=shortcut.feats, relu=True), None
+
+
+def run_stage(
+    resample: ConvBlock, blocks: Sequence[ResidualBlock], x: SparseTensor, second: SparseTensor | None = None
+) -> SparseTensor:
+    """`resample` and the blocks one after another, the first with `second`. While training, the norm and ReLU of
+    `resample` are left to the first block, and what goes from one block to its partner is not kept for backward."""
+    is_joined = bool(blocks) and type(resample) is ConvBlock and is_plain(resample, *blocks)
+    if not is_joined or any(type(each) is not ResidualBlock for each in blocks):
+        x = resample(x)
+        for number, block in enumerate(blocks):
+            x = block(x, second if number == 0 else None)
+        return x
+    convolution, before, _ = layers_of(resample.net)
+    x, source = convolution(x), None
+    for number, block in enumerate(blocks):
+        forgets = number % 2 == 0 and number + 1 < len(blocks)
+        x, source = block.run(x, second, before, source, forgets)
+        second = before = None
+    return x
 
 
 def concatenate(tensors: list[SparseTensor]) -> SparseTensor:

@@ -10,7 +10,8 @@ from coevo.errors import InputError
 from coevo.kernels.sparse.hierarchy import build_levels
 from coevo.kernels.sparse.modules.activation import ReLU
 from coevo.kernels.sparse.modules.batch_norm import BatchNorm
-from coevo.kernels.sparse.modules.blocks import ConvBlock, ResidualBlock, layers_of, run_fused
+from coevo.kernels.sparse.modules.block_training import forked
+from coevo.kernels.sparse.modules.blocks import ConvBlock, ResidualBlock, layers_of, run_fused, run_stage
 from coevo.kernels.sparse.modules.conv import Conv3d
 from coevo.kernels.sparse.shape import STAGES, UNetShape, widths
 from coevo.kernels.sparse.tensors import SparseTensor
@@ -58,19 +59,18 @@ class MinkUNet(nn.Module):
 
     def descend(self, x: SparseTensor) -> list[SparseTensor]:
         """`encode` from the stem's features on."""
-        found = [x]
+        found = []
         for stage in range(1, STAGES + 1):
-            found.append(self.get_submodule(f"stage{stage}")(found[-1]))
-        return found
+            skip, x = forked(x)
+            found.append(skip)
+            down, *blocks = layers_of(self.get_submodule(f"stage{stage}"))
+            x = run_stage(down, blocks, x)
+        return [*found, x]
 
     def ascend(self, x: SparseTensor, skip: SparseTensor, stage: int) -> SparseTensor:
         """One stage up, 1 .. 4, joined with the features of the same voxels on the way down."""
         widen, blocks = layers_of(self.get_submodule(f"up{stage}"))
-        first, *others = layers_of(blocks)
-        found: SparseTensor = first(widen(x), skip)
-        for block in others:
-            found = block(found)
-        return found
+        return run_stage(widen, layers_of(blocks), x, skip)
 
     def forward(self, x: SparseTensor) -> Tensor:
         """Logits [N, num_classes], in the order of x's rows (`x.with_feats(logits).in_given_order()` goes back).

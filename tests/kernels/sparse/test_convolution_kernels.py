@@ -141,6 +141,22 @@ def test_slices_and_index_lists_are_read_without_copies(name):
     assert relative_error(found, reference.forward(features, wide[:, channels.long(), :24], made)) < 1e-6
 
 
+def test_joined_slices_have_the_plain_gradients():
+    """As a supernet's stages up use them: leading channels of two tensors side by side, of a wider weight."""
+    made = on_device(maps(13, 30))
+    channels = torch.cat([torch.arange(16), torch.arange(32, 48)]).to(DEVICE)
+    found = []
+    for plan in (PLANS["sorted"], Plan(dataflow="reference")):
+        first, second = (drawn(seed, made.capacity_in, 16).to(DEVICE).requires_grad_() for seed in (1, 2))
+        wide = drawn(3, 27, 48, 32).to(DEVICE).requires_grad_()
+        y = convolve(first, wide[..., :24], made, second=second, channels=channels, plan=plan)
+        (y * drawn(4, *y.shape).to(DEVICE)).sum().backward()
+        found.append((y.detach(), first.grad, second.grad, wide.grad))
+    for mine, plain in zip(*found, strict=True):
+        assert relative_error(mine, plain) < 1e-5
+    assert not found[0][3][:, 16:32].any() and not found[0][3][..., 24:].any()
+
+
 @pytest.mark.parametrize(
     ("kernel", "stride", "transposed"), [(2, 2, False), (2, 2, True), (1, 1, False), (3, 2, False)]
 )

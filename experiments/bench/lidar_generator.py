@@ -3,8 +3,8 @@
     python experiments/bench/lidar_generator.py --device cuda --out experiments/results/lidar_generator_h200.json
     python experiments/bench/lidar_generator.py --device cpu --threads 2
 
-A sweep is a new scene with its points, labels, intensities and boxes on the host; the mix of scenes is that of training.
-It needs torch and NumPy alone.
+A sweep is a new scene with its points, labels, intensities and boxes on the host; the mix of scenes is that of
+training. It needs torch and NumPy alone.
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ def test_sweeps_that_cannot_be_read(tmp_path):
     np.savez(tmp_path / "b.npz", xyz=np.zeros((2, 3)))
     with pytest.raises(InputError, match="xyz"):
         read_sweep(tmp_path / "b.npz")
-    np.savez(tmp_path / "c.npz", points=np.array([object()], dtype=object), allow_pickle=True)
+    np.savez(tmp_path / "c.npz", points=np.array([object()], dtype=object))
     with pytest.raises(InputError, match="plain arrays"):
         read_sweep(tmp_path / "c.npz")
     with pytest.raises(InputError, match="ends in"):

@@ -89,8 +89,8 @@ def _layers(engine: Any, bench: Bench) -> list[_Layer]:
         if layer.kernel > 1:
 
             def seen(module: Any, given: tuple[Any, ...], name: str = layer.name) -> None:
-                x = given[0]
-                found.append(_Layer(name, x.feats, module.kernel.detach(), module.kernel_map(x)))
+                feats = torch.cat([each.feats for each in given if each is not None], dim=1)
+                found.append(_Layer(name, feats, module.kernel.detach(), module.kernel_map(given[0])))
 
             hooks.append(net.get_submodule(layer.name).register_forward_pre_hook(seen))
     net(engine.enter(net, bench.scans[0]))

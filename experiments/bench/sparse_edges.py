@@ -83,10 +83,10 @@ def check(net: nn.Module, coords: torch.Tensor, inputs: int, dtype: torch.dtype,
         loss.backward()
         grads = [x.grad, *(parameter.grad for parameter in net.parameters())]
         assert all(grad is not None for grad in grads), "a gradient is missing"
-        found.append([rows.detach(), *grads])
+        found.append([each.detach().cpu().clone() for each in (rows, *grads)])  # `net.to` moves gradients in place
     for wanted, ours in zip(*found, strict=True):
         assert ours.shape == wanted.shape, (ours.shape, wanted.shape)
-        apart = (ours.cpu().double() - wanted.double()).norm()
+        apart = (ours.double() - wanted.double()).norm()
         assert bool(torch.isfinite(ours).all()), "not finite"
         assert apart <= LIMITS[dtype] * wanted.double().norm() + 1e-4, (float(apart), float(wanted.norm()))
 
@@ -135,8 +135,8 @@ def check_points(coords: torch.Tensor) -> None:
         net.zero_grad()
         logits = net(PointTensor(feats.to(device), at.to(device)))
         logits.square().mean().backward()
-        gradients = [each.grad.cpu() for each in net.parameters() if each.grad is not None]
-        found.append([logits.detach().cpu(), *gradients])
+        gradients = [each.grad for each in net.parameters() if each.grad is not None]
+        found.append([each.detach().cpu().clone() for each in (logits, *gradients)])
     for wanted, ours in zip(*found, strict=True):
         assert (ours - wanted).norm() <= 2e-2 * wanted.norm() + 1e-4, (float((ours - wanted).norm()), ours.shape)
 

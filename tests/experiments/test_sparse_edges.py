@@ -39,3 +39,14 @@ def test_shares_are_all_cases_once() -> None:
     names = [name for name, _ in sparse_edges.cases()]
     dealt = [name for share in range(7) for name, _ in sparse_edges.cases()[share::7]]
     assert len(names) == len(set(names)) and sorted(dealt) == sorted(names)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize(
+    "name", ["no voxel, 3x3x3, 4 to 61 channels", "one voxel, 3x3x3 by 2, 4 to 61 channels", "raw points"]
+)
+def test_cases_pass_on_a_device(name: str) -> None:
+    chosen = [work for case, work in sparse_edges.cases() if name in case]
+    assert chosen
+    chosen[0]()

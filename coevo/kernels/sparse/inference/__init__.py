@@ -1,4 +1,4 @@
-"""Networks made static for inference: folded, fused, captured in one CUDA graph."""
+"""Networks made static for inference: folded, fused, captured in CUDA graphs."""
 
 from coevo.kernels.sparse.inference.compile import CapacityWarning, StaticNetwork, compile_for_inference
 

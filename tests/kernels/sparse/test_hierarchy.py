@@ -169,8 +169,8 @@ def test_keys_of_an_extent_sort_alike_in_32_bits(kernels, half, batches, dropped
     rng = np.random.default_rng(dropped)
     ends = [[b, *(sign * h - (sign > 0) for sign, h in zip(signs, half, strict=True))] for b in (0, batches - 1)
             for signs in ((1, 1, -1), (-1, -1, -1), (-1, 1, 1))]  # fmt: skip
-    spread = np.column_stack([rng.integers(0, batches, 300), *(rng.integers(-h, h, 300) for h in half)])
-    close = np.column_stack([np.zeros(300, int), *(rng.integers(-9, 9, 300) for _ in half)])
+    spread = np.column_stack([rng.integers(0, batches, 120), *(rng.integers(-h, h, 120) for h in half)])
+    close = np.column_stack([np.zeros(120, int), *(rng.integers(-6, 6, 120) for _ in half)])
     coords = torch.from_numpy(
         rng.permutation(np.unique(np.concatenate([ends, spread, close]), axis=0)).astype(np.int32)
     )

@@ -123,8 +123,8 @@ def block_case(channels, second, before):
     ("channels", "second", "before", "chained"),
     [
         ((16, 16), 0, False, False),
-        ((16, 32), 32, True, False),
-        ((16, 32), 32, True, True),
+        ((16, 16), 16, True, False),
+        ((16, 16), 16, True, True),
         ((16, 16), 0, True, True),
         ((3, 5), 4, True, True),
     ],

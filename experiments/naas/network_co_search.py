@@ -10,7 +10,8 @@ judges accuracy by it, at the size at which the chip runs the network:
     network   the network on Eyeriss as it is, under the same condition
     random    as `both`, by random search
 
-Equal numbers of designs and of mappings a layer. At the end all are mapped again alike; the bound on accuracy is a
+Equal numbers of designs and of mappings a layer. An arm that finds no network that is accurate enough stays with the
+largest on Eyeriss, a ratio of 1, and `found` is 0. At the end all are mapped again alike; the bound on accuracy is a
 supernet's, not that of networks trained from scratch, and 1,797 digits are not ImageNet: the paper's 4.88 times (3.01
 for the accelerator alone) are beside, not reproduced.
 """
@@ -65,6 +66,7 @@ def main() -> int:
     result.measurements = {
         "edp_over_eyeriss_with_the_largest": {arm: interval(values) for arm, values in edp.items()},
         "accuracy": {arm: interval([row[arm]["accuracy"] for row in rows]) for arm in ARMS},
+        "seeds_that_found_one": {arm: sum(row[arm]["found"] for row in rows) for arm in ARMS},
         "by_seed": rows,
     }
     for arm in ("chip", "random"):
@@ -102,8 +104,12 @@ def one_seed(seed: int, trials: int, evaluations: int) -> dict[str, Any]:
         before = thorough.judge(eyeriss, context).metrics
         row: dict[str, Any] = {"seed": seed, "largest": dict(before)}
         for arm, design in found.items():
+            if design is None:  # nothing is accurate enough: one stays with what one had
+                row[arm] = {"ratios": ratios(before, before), "accuracy": before["accuracy"], "found": 0}
+                continue
             after = thorough.judge(design, context).metrics
             row[arm] = {
+                "found": 1,
                 "ratios": ratios(before, after),
                 "accuracy": after["accuracy"],
                 "network_macs": after["network_macs"],
@@ -137,8 +143,8 @@ def _fixed(setting: Setting) -> Setting:
 
 def searched(
     setting: Setting, weights: Path, seed: int, trials: int, least: float | None, algorithm: str = "nsga2"
-) -> CoDesign:
-    """The design of the least EDP among those that are accurate enough."""
+) -> CoDesign | None:
+    """The design of the least EDP among those that are accurate enough; None where none is."""
     made = problem_of(setting)
 
     def share(context: WorkContext) -> dict[str, Path]:
@@ -160,7 +166,7 @@ def searched(
             if trial.outcome.ok and (least is None or trial.outcome.metrics["accuracy"] >= least)
         ]
         if not good:
-            raise RuntimeError(f"no network of {trials} is within {SLACK} of the largest's accuracy")
+            return None
         best = min(good, key=lambda trial: (trial.outcome.metrics["edp_js"], trial.index))
         value: CoDesign = made.space.build(best.design)
         return value

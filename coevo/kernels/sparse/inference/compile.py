@@ -162,7 +162,8 @@ class StaticNetwork:
             feats: [N, in_channels] on the compiled network's device; or a SparseTensor of stride 1, without `coords`.
             coords: whole numbers [N, 4] (batch, x, y, z) of distinct voxels, or for raw points float [N, 4] in units of
                 voxels.
-            check: read the status of the levels, which waits for the device. Without it coordinates that repeat or
+            check: read the status of the levels, which waits until the device has made them (the network may go on
+                longer). Without it coordinates that repeat or
                 cannot be packed, and levels that overflow, are not told of.
 
         Raises:

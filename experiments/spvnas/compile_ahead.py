@@ -1,0 +1,69 @@
+"""Compiles the kernels that a supernet and networks of its space ask for, in processes side by side.
+
+    python experiments/spvnas/compile_ahead.py --processes 14 --seconds 90
+
+Triton compiles a kernel where it is first launched, one after another; a supernet asks for others with every update,
+and on a new machine its first minutes would be compilation. Here each process trains other designs of the space on a
+few generated scans until the time is up; what they compile lies in Triton's cache (TRITON_CACHE_DIR), which the
+experiments after that read. Say the same --width, --quantum and --points as they do.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import _work
+import torch
+from _work import Work, spread_designs
+
+from coevo.spaces.spvnas.network.static import build_network
+from coevo.spaces.spvnas.network.supernet import Supernet
+from coevo.spaces.spvnas.training import Batches, learner_of
+from coevo.spaces.spvnas.training.supernet import Plan, SandwichLearner
+
+SCENES = 3
+
+
+def main() -> int:
+    options = _work.parser(__doc__)
+    options.add_argument("--processes", type=int, default=8)
+    options.add_argument("--seconds", type=float, default=60.0)
+    options.add_argument("--share", type=int, help="the number of one of these processes")
+    arguments = options.parse_args()
+    if arguments.share is not None:
+        return compile_share(arguments)
+    command = [sys.executable, __file__, *sys.argv[1:], "--share"]
+    began = time.perf_counter()
+    under_way = [subprocess.Popen([*command, str(share)]) for share in range(arguments.processes)]
+    failed = sum(each.wait() != 0 for each in under_way)
+    print(f"{arguments.processes} processes, {failed} failed, {time.perf_counter() - began:.0f} s")
+    return 1 if failed else 0
+
+
+def compile_share(arguments: object) -> int:
+    """Updates of a supernet and of networks of its space, of which other processes take other ones."""
+    given = vars(arguments)
+    deadline = time.perf_counter() + given["seconds"]
+    torch.set_num_threads(1)
+    given.update(seed=1_000 + given["share"], scenes=SCENES, validation_scenes=1, threads=0, batch=1)
+    work = Work(arguments)  # type: ignore[arg-type]
+    recipe = work.recipe(10_000, work.seed)
+    sandwiches = SandwichLearner(Supernet(work.bounds).to(work.device).train(), recipe, Plan(0.0, 0.0, 2), work.device)
+    designs = spread_designs(work.bounds, 40, work.seed)
+    done = 0
+    for sample in Batches(work.train, recipe, work.teaching, threads=0).stream(0, recipe.steps):
+        if time.perf_counter() > deadline:
+            break
+        sandwiches(sample.to(work.device), done)
+        design = designs[done % len(designs)]
+        net = build_network(design).to(work.device).train()
+        learner_of(net, recipe, work.device, design.points)(sample.to(work.device), 0)
+        done += 1
+    print(f"share {given['share']}: {done} updates of each kind", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -41,7 +41,7 @@ from coevo.spaces.naas.network.supernet import largest
 from coevo.spaces.naas.setting import Setting
 
 ELASTIC = {"family": "ofa_resnet50", "data": "digits", "input_sizes": (8, 12, 16), "width": 0.25, "stem_stride": 1,
-           "supernet_steps": 200, "supernet_batch": 48}  # fmt: skip
+           "supernet_steps": 600, "supernet_batch": 48}  # fmt: skip
 SLACK = 0.005
 TRIALS, SEEDS, EVALUATIONS = 200, 5, 2000
 MAPPER = "sampling"

@@ -32,10 +32,11 @@ from coevo.spaces.spvnas.network.macs import MapSizes, parameters_of, total_macs
 from coevo.spaces.spvnas.network.map_sizes import mean_map_sizes
 from coevo.spaces.spvnas.network.static import build_network
 from coevo.spaces.spvnas.network.supernet import Supernet
-from coevo.spaces.spvnas.training import Batches, Checkpoints, Group, Recipe, Scores, Validation, learner_of, train
+from coevo.spaces.spvnas.training import Batches, Group, Recipe, Scores, Validation, learner_of, train
 from coevo.spaces.spvnas.training.batches import Kept
-from coevo.spaces.spvnas.training.loop import seed_of
 from coevo.spaces.spvnas.training.supernet import Plan, SandwichLearner, load_supernet, train_supernet
+from coevo.supernets.checkpoints import Checkpoints
+from coevo.supernets.reproducibility import seed_of
 
 SMALL = ("bicycle", "motorcycle", "person", "bicyclist", "motorcyclist", "trunk", "pole", "traffic-sign")
 """The classes of small things."""

@@ -47,29 +47,37 @@ def learn_together(
     *,
     used: Tensor | None = None,
     scale: Callable[[Tensor], Tensor] | None = None,
+    distil: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Forward and backward of every design; the gradients add up in the shared parameters.
 
     Args:
         designs: the first one learns from `loss` and teaches the others.
-        run: a design to its logits [rows, classes].
-        loss: logits to a number.
+        run: a design to its answers, logits [rows, classes] unless `distil` is given.
+        loss: answers to a number.
         used: as `soft_cross_entropy`.
         scale: of a GradScaler, applied before each backward.
+        distil: what the others learn, of their answers and the first one's (no gradient); `soft_cross_entropy` where it
+            is None.
 
     Returns:
         the first design's loss, not scaled, without gradient.
 
     Raises:
-        InputError: there is no design.
+        InputError: there is no design; both `used` and `distil` are given.
     """
     if not designs:
         raise InputError("a step needs at least one design")
+    if distil is not None and used is not None:
+        raise InputError("`used` belongs to soft_cross_entropy; a `distil` of one's own leaves rows out itself")
     answers = run(designs[0])
     found = loss(answers)
     _backward(found, scale)
     for design in designs[1:]:
-        _backward(soft_cross_entropy(run(design), answers, used), scale)
+        if distil is None:
+            _backward(soft_cross_entropy(run(design), answers, used), scale)
+        else:
+            _backward(distil(run(design), answers.detach()), scale)
     return found.detach()
 
 

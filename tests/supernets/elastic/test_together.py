@@ -98,3 +98,18 @@ def test_sorting_moves_momenta_and_keeps_answers(by):
     assert torch.allclose(run(), after)
     with pytest.raises(ConfigError, match="one of readers, writers"):
         group.importance("names")
+
+
+def test_a_distillation_of_ones_own():
+    torch.manual_seed(0)
+    inputs, labels = torch.randn(7, 4), torch.randn(7, 3)
+    weight = torch.randn(4, 3, requires_grad=True)
+    squares = torch.nn.functional.mse_loss
+    run = {4: lambda w: inputs @ w, 2: lambda w: inputs[:, :2] @ w[:2]}
+    learn_together([4, 2], lambda size: run[size](weight), lambda y: squares(y, labels), distil=squares)
+    other = weight.detach().clone().requires_grad_()
+    whole = run[4](other)
+    (squares(whole, labels) + squares(run[2](other), whole.detach())).backward()
+    assert torch.allclose(weight.grad, other.grad, atol=1e-6)
+    with pytest.raises(InputError, match="leaves rows out itself"):
+        learn_together([4], run[4], squares, used=torch.ones(7, dtype=torch.bool), distil=squares)

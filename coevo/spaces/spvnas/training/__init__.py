@@ -4,7 +4,6 @@ Everything here runs with torch, NumPy and safetensors alone; captured steps on 
 """
 
 from coevo.spaces.spvnas.training.batches import Batches
-from coevo.spaces.spvnas.training.checkpoint import Checkpoints
 from coevo.spaces.spvnas.training.learners import Learner, PlainLearner, learner_of
 from coevo.spaces.spvnas.training.loop import Curve, train
 from coevo.spaces.spvnas.training.metrics import Confusion, Scores
@@ -14,7 +13,6 @@ from coevo.spaces.spvnas.training.validation import Validation
 
 __all__ = [
     "Batches",
-    "Checkpoints",
     "Confusion",
     "Curve",
     "Group",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import math
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +12,11 @@ from torch import nn
 
 from coevo.errors import CoevoError
 from coevo.spaces.spvnas.training.batches import Batches
-from coevo.spaces.spvnas.training.checkpoint import Checkpoints
 from coevo.spaces.spvnas.training.learners import Learner
 from coevo.spaces.spvnas.training.parallel import Group
 from coevo.spaces.spvnas.training.recipe import Recipe
+from coevo.supernets.checkpoints import Checkpoints
+from coevo.supernets.reproducibility import reproducible, seed_of
 
 Progress = Callable[[float, float, str], None]
 Validate = Callable[[], float]
@@ -134,24 +132,3 @@ def _update(
     else:
         scaler.step(optimizer)
         scaler.update()
-
-
-def seed_of(*parts: Any) -> int:
-    """A seed of 63 bits that belongs to these parts."""
-    text = "/".join(map(str, parts))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
-
-
-@contextlib.contextmanager
-def reproducible(wanted: bool) -> Iterator[None]:
-    """Torch refuses every operator whose bits may differ from run to run; coevo's own have none."""
-    if not wanted:
-        yield
-        return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)

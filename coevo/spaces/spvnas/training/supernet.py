@@ -26,13 +26,14 @@ from coevo.spaces.spvnas.design import MOST_DEPTH, Backbone, Bounds
 from coevo.spaces.spvnas.network.channel_groups import channel_groups
 from coevo.spaces.spvnas.network.supernet import Supernet
 from coevo.spaces.spvnas.training.batches import Batches
-from coevo.spaces.spvnas.training.checkpoint import Checkpoints, check_weights, read_tensors, write_tensors, write_text
 from coevo.spaces.spvnas.training.learners import cross_entropy, make_scaler, scaled
-from coevo.spaces.spvnas.training.loop import Curve, seed_of, train
+from coevo.spaces.spvnas.training.loop import Curve, train
 from coevo.spaces.spvnas.training.parallel import Group
 from coevo.spaces.spvnas.training.recipe import Recipe
 from coevo.spaces.spvnas.training.validation import network_input, precise, target
+from coevo.supernets.checkpoints import Checkpoints, check_weights, read_tensors, write_tensors, write_text
 from coevo.supernets.elastic import ProgressiveDepth, learn_together, sandwich, sort_channels
+from coevo.supernets.reproducibility import seed_of
 
 WEIGHTS, NOTE = "supernet.safetensors", "supernet.json"
 VERSION = "1"

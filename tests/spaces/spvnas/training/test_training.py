@@ -16,9 +16,10 @@ from coevo.errors import CoevoError, ConfigError, InputError
 from coevo.kernels.sparse.modules import SPVCNN, BatchNorm, MinkUNet
 from coevo.kernels.sparse.tensors import SparseTensor
 from coevo.spaces.spvnas.data.augment import Augmentation
-from coevo.spaces.spvnas.training import Batches, Checkpoints, Group, Recipe, Validation, learner_of, train
+from coevo.spaces.spvnas.training import Batches, Group, Recipe, Validation, learner_of, train
 from coevo.spaces.spvnas.training.learners import CapturedLearner, PlainLearner
 from coevo.spaces.spvnas.training.loop import Curve
+from coevo.supernets.checkpoints import Checkpoints
 from tests.spaces.spvnas.scans import Slopes
 
 CPU = torch.device("cpu")

@@ -33,25 +33,43 @@ class Checkpoints:
         self.folder, self.identity = folder, json.loads(json.dumps(identity))
 
     def save(
-        self, step: int, net: nn.Module, optimizer: torch.optim.Optimizer, scaler: Any, state: Mapping[str, Any]
+        self,
+        step: int,
+        net: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        scaler: Any,
+        state: Mapping[str, Any],
+        beside: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """After `step` updates; `state` is plain JSON that `load` gives back."""
+        """After `step` updates; `state` is plain JSON that `load` gives back, `beside` tensors that it fills."""
         self.folder.mkdir(parents=True, exist_ok=True)
         tensors = {f"net/{name}": each for name, each in net.state_dict().items()}
+        tensors |= {f"beside/{name}": each for name, each in (beside or {}).items()}
+        numbers: dict[str, dict[str, int | float]] = {}
         for number, held in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{number}/{key}": each for key, each in held.items() if isinstance(each, Tensor)}
+            plain = {key: each for key, each in held.items() if isinstance(each, int | float)}
+            if plain:
+                numbers[str(number)] = plain
         name = f"checkpoint-{step}.safetensors"
         write_tensors(self.folder / name, tensors)
         scale = None if scaler is None else {k: v for k, v in scaler.state_dict().items() if k in _SCALER}
         note = {
-            "version": VERSION, "identity": self.identity, "step": step, "file": name, "scaler": scale, "state": state
+            "version": VERSION, "identity": self.identity, "step": step, "file": name, "scaler": scale, "state": state,
+            "optimizer": numbers,
         }  # fmt: skip
         write_text(self.folder / NOTE, json.dumps(note, indent=1) + "\n")
         for old in self.folder.glob("checkpoint-*.safetensors"):
             if old.name != name:
                 old.unlink(missing_ok=True)
 
-    def load(self, net: nn.Module, optimizer: torch.optim.Optimizer, scaler: Any) -> tuple[int, dict[str, Any]]:
+    def load(
+        self,
+        net: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        scaler: Any,
+        beside: Mapping[str, Tensor] | None = None,
+    ) -> tuple[int, dict[str, Any]]:
         """(updates done, state) with everything put back; (0, {}) where there is no checkpoint.
 
         Raises:
@@ -67,12 +85,19 @@ class Checkpoints:
         tensors = read_tensors(self.folder / str(note["file"]))
         weights = {name[4:]: each for name, each in tensors.items() if name.startswith("net/")}
         check_weights(net, weights, str(self.folder / str(note["file"])))
-        momenta: dict[int, dict[str, Tensor]] = {}
+        besides = {name[7:]: each for name, each in tensors.items() if name.startswith("beside/")}
+        check_shapes({name: tuple(each.shape) for name, each in (beside or {}).items()}, besides, str(path))
+        momenta: dict[int, dict[str, Any]] = {
+            int(number): dict(held) for number, held in note.get("optimizer", {}).items()
+        }
         for name, each in tensors.items():
             if name.startswith("optimizer/"):
                 _, number, key = name.split("/")
                 momenta.setdefault(int(number), {})[key] = each
         net.load_state_dict(weights)
+        with torch.no_grad():
+            for name, each in (beside or {}).items():
+                each.copy_(besides[name])
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": momenta, "param_groups": groups})
         if scaler is not None and note["scaler"] is not None:
@@ -102,7 +127,11 @@ def read_note(folder: Path) -> dict[str, Any] | None:
 
 def check_weights(net: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
     """InputError unless the weights are the network's by name and shape."""
-    held = {name: tuple(each.shape) for name, each in net.state_dict().items()}
+    check_shapes({name: tuple(each.shape) for name, each in net.state_dict().items()}, weights, where)
+
+
+def check_shapes(held: Mapping[str, tuple[int, ...]], weights: Mapping[str, Tensor], where: str) -> None:
+    """InputError unless the weights have these names and shapes."""
     given = {name: tuple(each.shape) for name, each in weights.items()}
     wrong = sorted(name for name in {*held, *given} if held.get(name) != given.get(name))
     if wrong:
@@ -150,5 +179,5 @@ def _safetensors() -> Any:
     try:
         import safetensors.torch
     except ImportError as error:
-        raise missing_extra("safetensors", "spvnas") from error
+        raise missing_extra("safetensors", "spvnas", "sana") from error
     return safetensors.torch

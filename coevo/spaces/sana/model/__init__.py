@@ -1,0 +1,1 @@
+"""Sana's transformer: its configuration, its layers, its checkpoints and its costs."""

@@ -1,0 +1,153 @@
+"""The transformer: its sizes, its depth masks, what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from coevo.errors import ConfigError, InputError, UnknownName
+from coevo.spaces.sana.model.config import BlockConfig, SanaConfig
+from coevo.spaces.sana.model.transformer import SanaTransformer
+
+# Parameters of diffusers' SanaTransformer2DModel of the same configuration, by its own count on the meta device.
+PARAMETERS = {
+    "sana-0.6b": 591_747_872,
+    "sana-1.6b": 1_604_462_752,
+    "sana-1.5-1.6b": 1_604_641_952,
+    "sana-2.4b": 2_383_937_952,
+    "sana-3.2b": 3_163_233_952,
+    "sana-4.8b": 4_721_825_952,
+}
+
+
+def small(seed: int = 0, **options: object) -> SanaTransformer:
+    torch.manual_seed(seed)
+    return SanaTransformer(SanaConfig.small(**{"width": 32, "depth": 3, "head_dim": 16, **options}))  # type: ignore[arg-type]
+
+
+def inputs(model: SanaTransformer, batch: int = 2, text_tokens: int = 5) -> tuple[torch.Tensor, ...]:
+    config, generator = model.config, torch.Generator().manual_seed(1)
+    side = config.sample_size
+    latents = torch.randn(batch, config.in_channels, side, side, generator=generator)
+    text = torch.randn(batch, text_tokens, config.caption_channels, generator=generator)
+    mask = torch.arange(text_tokens)[None] < torch.tensor([[text_tokens], [2]])[:batch]
+    return latents, torch.tensor([999.0, 12.5])[:batch], text, mask
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_named_models_have_their_parameters(name: str) -> None:
+    with torch.device("meta"):
+        model = SanaTransformer(SanaConfig.named(name))
+    assert sum(each.numel() for each in model.parameters()) == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("kind", ["linear", "softmax"])
+@pytest.mark.parametrize("patch_size", [1, 2])
+def test_velocities_have_the_latents_shape(kind: str, patch_size: int) -> None:
+    model = small(attention=kind, patch_size=patch_size)
+    latents, times, text, mask = inputs(model)
+    assert model(latents, times, text, mask).shape == latents.shape
+    wide = torch.randn(2, 4, 4, 12)
+    assert model(wide, times, text).shape == wide.shape
+
+
+def test_masked_text_is_not_read() -> None:
+    model = small()
+    latents, times, text, mask = inputs(model)
+    other = torch.where(mask[..., None], text, torch.randn_like(text))
+    torch.testing.assert_close(model(latents, times, text, mask), model(latents, times, other, mask))
+    assert not torch.allclose(model(latents, times, text), model(latents, times, other))
+
+
+def test_a_masked_text_equals_the_shorter_one() -> None:
+    model = small()
+    latents, times, text, mask = (each[1:] for each in inputs(model))
+    torch.testing.assert_close(model(latents, times, text, mask), model(latents, times, text[:, :2]))
+
+
+def test_a_depth_mask_runs_the_blocks_it_keeps() -> None:
+    model = small()
+    latents, times, text, mask = inputs(model)
+    whole = model(latents, times, text, mask)
+    assert torch.equal(model(latents, times, text, mask, keep=[True] * 3), whole)
+    shallow = SanaTransformer(model.config.with_depth(2))
+    kept = {name.replace("blocks.2.", "blocks.1."): each for name, each in model.state_dict().items()
+            if not name.startswith("blocks.1.")}  # fmt: skip
+    shallow.load_state_dict(kept)
+    masked = model(latents, times, text, mask, keep=(True, False, True))
+    assert torch.equal(masked, shallow(latents, times, text, mask))
+    assert not torch.allclose(masked, whole)
+
+
+def test_blocks_may_differ() -> None:
+    config = SanaConfig.small(32, 2, head_dim=16).with_blocks((BlockConfig("softmax", 1.0), BlockConfig("linear", 3.0)))
+    model = SanaTransformer(config)
+    assert [each.ffn.project.in_features for each in model.blocks] == [32, 96]
+    assert not config.is_uniform
+    assert SanaConfig.from_json(config.to_json()) == config
+    model(*inputs(model))
+
+
+def test_every_parameter_learns() -> None:
+    model = small(attention=("linear", "softmax", "linear"))
+    latents, times, text, mask = inputs(model)
+    model(latents, times, text, mask).square().mean().backward()
+    assert all(each.grad is not None and bool(each.grad.any()) for each in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("index", "shape", "message"),
+    [
+        (0, (2, 3, 8, 8), r"latents are \[B, 4, H, W\], got \[2, 3, 8, 8\]"),
+        (0, (2, 4, 8, 7), "latents of 8 x 7 are no whole number of patches of 2 x 2"),
+        (1, (2, 1), r"timestep is \[B\] with B = 2"),
+        (1, (3,), r"timestep is \[B\] with B = 2 as of the latents, got \[3\]"),
+        (2, (2, 5, 31), r"text is \[2, T, 32\], got \[2, 5, 31\]"),
+        (3, (2, 4), r"text_mask is \[2, 5\] as the text is, got \[2, 4\]"),
+    ],
+)
+def test_other_shapes_are_refused(index: int, shape: tuple[int, ...], message: str) -> None:
+    model = small(patch_size=2)
+    given = list(inputs(model))
+    given[index] = torch.ones(shape)
+    with pytest.raises(InputError, match=message):
+        model(*given)
+
+
+def test_a_depth_mask_of_another_length_is_refused() -> None:
+    model = small()
+    with pytest.raises(InputError, match="keep says yes or no to 2 blocks, the transformer has 3"):
+        model(*inputs(model), keep=[True, False])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": 48, "head_dim": 32}, "no whole number of heads of 32 channels"),
+        ({"depth": 0}, r"SanaConfig.depth is 0: expected a whole number from 1 up"),
+        ({"attention": ("linear",)}, "blocks has 1 entries for a depth of 3"),
+        ({"sample_size": 7, "patch_size": 2}, "latents of 7 are no whole number of patches of 2"),
+        ({"ffn_ratio": 0.0}, "ffn_ratio is 0.0: expected a number over 0"),
+    ],
+)
+def test_configurations_that_make_no_model(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SanaConfig.small(**{"width": 32, "depth": 3, "head_dim": 16, **change})  # type: ignore[arg-type]
+
+
+def test_unknown_names_get_the_nearest() -> None:
+    with pytest.raises(UnknownName, match=r"unknown model 'sana-1\.6'.*Did you mean 'sana-1\.6b'\?"):
+        SanaConfig.named("sana-1.6")
+    with pytest.raises(UnknownName, match="unknown kind of attention 'liner'"):
+        BlockConfig("liner")
+    with pytest.raises(ConfigError, match="missing: width; unknown: widht"):
+        document = SanaConfig.small().to_json()
+        SanaConfig.from_json({**{key: each for key, each in document.items() if key != "width"}, "widht": 64})
+
+
+def test_depths_by_number() -> None:
+    config = SanaConfig.small(32, 3, head_dim=16, attention=("linear", "softmax", "softmax"))
+    assert [each.attention for each in config.with_depth(2).blocks] == ["linear", "softmax"]
+    assert [each.attention for each in config.with_depth(5).blocks] == ["linear"] + ["softmax"] * 4
+    with pytest.raises(ConfigError, match="a depth of 0"):
+        config.with_depth(0)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -24,8 +26,9 @@ import torch
 
 from coevo.search.canonical import stream
 from coevo.spaces.spvnas.data.augment import Augmentation
+from coevo.spaces.spvnas.data.files import write_whole
 from coevo.spaces.spvnas.data.labels import CLASSES
-from coevo.spaces.spvnas.data.scan import ScanSource
+from coevo.spaces.spvnas.data.scan import Scan, ScanSource
 from coevo.spaces.spvnas.design import MOST_DEPTH, Backbone, Bounds
 from coevo.spaces.spvnas.judging.inherited import InheritedScores
 from coevo.spaces.spvnas.network.macs import MapSizes, parameters_of, total_macs
@@ -67,7 +70,8 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
 class Work:
     """The scans of an experiment and what is trained on them."""
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
+    def __init__(self, arguments: argparse.Namespace, quiet: bool = False) -> None:
+        self.quiet = quiet
         self.arguments, self.device = arguments, torch.device(arguments.device)
         if self.device.type == "cuda":
             self.device = torch.device("cuda", self.device.index or 0)
@@ -95,9 +99,10 @@ class Work:
         from coevo.spaces.spvnas.data.generator.source import GeneratedScans
 
         made: dict[str, Any] = {"seed": given.seed, "device": self.device, "rare": given.rare}
+        folder = given.folder / f"scans-{given.seed}-{given.rare:g}"
         return (
-            Kept(GeneratedScans(given.scenes, "train", **made)),
-            Kept(GeneratedScans(given.validation_scenes, "val", **made)),
+            Kept(Stored(GeneratedScans(given.scenes, "train", **made), folder / "train")),
+            Kept(Stored(GeneratedScans(given.validation_scenes, "val", **made), folder / "val")),
         )
 
     def validation(self, source: ScanSource, numbers: Sequence[int]) -> Validation:
@@ -113,7 +118,8 @@ class Work:
         return dataclasses.replace(found, points=points)
 
     def say(self, text: str) -> None:
-        print(text, flush=True)
+        if not self.quiet:
+            print(text, flush=True)
 
     def recipe(self, steps: int, seed: int) -> Recipe:
         """SPVNAS's, with a gentle start: so few updates bear no rough one."""
@@ -181,6 +187,21 @@ class Work:
         part.replace(done)
         return found
 
+    def standalone_ahead(
+        self, tasks: Sequence[tuple[str, Backbone, int]], processes: int
+    ) -> list[subprocess.Popen[Any]]:
+        """Processes that train (name, design, steps) side by side, from which `standalone` reads back afterwards. A
+        network's update leaves most of a large device idle, and batches are made by the host."""
+        given = {key: str(value) if isinstance(value, Path) else value for key, value in vars(self.arguments).items()}
+        path = self.arguments.folder / f"tasks-{Path(sys.argv[0]).stem}-{self.seed}.json"
+        listed = [{"name": name, "design": design.to_json(), "steps": steps} for name, design, steps in tasks]
+        write_whole(path, json.dumps({"arguments": given, "tasks": listed}).encode())
+        script = Path(__file__).with_name("standalone.py")
+        return [
+            subprocess.Popen([sys.executable, str(script), str(path), str(share), str(processes)])
+            for share in range(min(processes, len(tasks)))
+        ]
+
     def step_seconds(self, design: Backbone) -> tuple[float, float]:
         """Seconds of an update of the supernet (a sandwich of four) and of a stand-alone network."""
         recipe = self.recipe(20, self.seed)
@@ -202,6 +223,36 @@ class Work:
             optimizer.step()
             times.append(time.perf_counter() - began)
         return float(np.median(times[3:]))
+
+
+class Stored:
+    """A source whose scans are kept in files, so that processes side by side make each only once."""
+
+    def __init__(self, made: ScanSource, folder: Path) -> None:
+        self._made, self._folder = made, folder
+
+    @property
+    def source(self) -> str:
+        return self._made.source
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __getitem__(self, number: int) -> Scan:
+        path = self._folder / f"{number}.npz"
+        if path.is_file():
+            with np.load(path) as kept:
+                return Scan(
+                    kept["points"], kept["labels"], str(kept["name"]), kept["boxes"], tuple(kept["classes"].tolist())
+                )
+        scan = self._made[number]
+        buffer = io.BytesIO()
+        np.savez(
+            buffer, points=scan.points, labels=scan.labels, name=np.array(scan.name), boxes=scan.boxes,
+            classes=np.array(scan.box_classes, dtype=str),
+        )  # fmt: skip
+        write_whole(path, buffer.getvalue())
+        return scan
 
 
 def summary(scores: Scores) -> dict[str, Any]:

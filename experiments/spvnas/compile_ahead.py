@@ -5,7 +5,8 @@
 Triton compiles a kernel where it is first launched, one after another; a supernet asks for others with every update,
 and on a new machine its first minutes would be compilation. Here each process trains other designs of the space on a
 few generated scans until the time is up; what they compile lies in Triton's cache (TRITON_CACHE_DIR), which the
-experiments after that read. Say the same --width, --quantum and --points as they do.
+experiments after that read. The last part of the time goes to networks compiled for inference, as `latency_model.py`
+and `searched.py` time them. Say the same --width, --quantum and --points as they do.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ import _work
 import torch
 from _work import Work, spread_designs
 
+from coevo.spaces.spvnas.judging.measured import capacity_of
+from coevo.spaces.spvnas.judging.measuring import design_ms, drawn_designs
 from coevo.spaces.spvnas.network.static import build_network
 from coevo.spaces.spvnas.network.supernet import Supernet
 from coevo.spaces.spvnas.training import Batches, learner_of
 from coevo.spaces.spvnas.training.supernet import Plan, SandwichLearner
 
 SCENES = 3
+TRAINING = 0.6
+"""Share of the time for what training launches."""
 
 
 def main() -> int:
@@ -45,7 +50,7 @@ def main() -> int:
 def compile_share(arguments: object) -> int:
     """Updates of a supernet and of networks of its space, of which other processes take other ones."""
     given = vars(arguments)
-    deadline = time.perf_counter() + given["seconds"]
+    began = time.perf_counter()
     torch.set_num_threads(1)
     given.update(seed=1_000 + given["share"], scenes=SCENES, validation_scenes=1, threads=0, batch=1)
     work = Work(arguments)  # type: ignore[arg-type]
@@ -54,14 +59,24 @@ def compile_share(arguments: object) -> int:
     designs = spread_designs(work.bounds, 40, work.seed)
     done = 0
     for sample in Batches(work.train, recipe, work.teaching, threads=0).stream(0, recipe.steps):
-        if time.perf_counter() > deadline:
+        if time.perf_counter() - began > TRAINING * given["seconds"]:
             break
         sandwiches(sample.to(work.device), done)
         design = designs[done % len(designs)]
         net = build_network(design).to(work.device).train()
         learner_of(net, recipe, work.device, design.points)(sample.to(work.device), 0)
         done += 1
-    print(f"share {given['share']}: {done} updates of each kind", flush=True)
+    samples, dtype = work.judging.samples, torch.float16 if work.device.type == "cuda" else torch.float32
+    capacity, compiled = capacity_of(samples, work.bounds.points), 0
+    timed = [work.bounds.largest, work.bounds.smallest]
+    for purpose, count in (("calibration", 22), ("unseen", 50)):
+        timed += drawn_designs(work.bounds, count, 0, purpose)
+    for design in timed[given["share"] :: given["processes"]]:
+        if time.perf_counter() - began > given["seconds"]:
+            break
+        design_ms(design, samples, dtype, capacity, 1)
+        compiled += 1
+    print(f"share {given['share']}: {done} updates of each kind, {compiled} networks compiled", flush=True)
     return 0
 
 

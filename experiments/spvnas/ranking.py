@@ -24,6 +24,8 @@ from _work import Work, spread_designs, tau_with_interval
 
 OF_SUPERNET = 0.4
 """Share of the time for the supernet; a twentieth is left for judging and compiling."""
+BESIDE = 0.6
+"""The same where networks are trained beside it: they share the device, not the host."""
 
 
 def main() -> int:
@@ -32,6 +34,7 @@ def main() -> int:
     options.add_argument("--minutes", type=float, help="of training in all")
     options.add_argument("--supernet-steps", type=int, default=1500)
     options.add_argument("--standalone-steps", type=int, default=600)
+    options.add_argument("--processes", type=int, default=0, help="train networks beside the supernet's training")
     arguments = options.parse_args()
     if arguments.subnets < 4:
         options.error("--subnets: expected at least 4; the claim is about 12 or more")
@@ -44,7 +47,16 @@ def main() -> int:
         **{key: str(value) if key in ("folder", "dataset", "out") else value for key, value in vars(arguments).items()},
         "space": work.bounds.id, "data": work.train.source, **steps,
     }  # fmt: skip
-    inherited = work.supernet(steps["supernet_steps"])
+    under_way = work.standalone_ahead(
+        [(f"subnet-{number}", design, steps["standalone_steps"]) for number, design in enumerate(designs)],
+        arguments.processes,
+    )
+    try:
+        inherited = work.supernet(steps["supernet_steps"])
+    except BaseException:
+        for process in under_way:
+            process.terminate()
+        raise
     rows: list[dict[str, Any]] = []
     for number, design in enumerate(designs):
         judged = inherited.of(design, work.judging)
@@ -54,6 +66,8 @@ def main() -> int:
             "inherited_validation": round(validated.miou, 5), "uniform": number < len(designs) - len(designs) // 2,
         })  # fmt: skip
         work.say(f"design {number}: {rows[-1]['gmacs']:.1f} GMACs, inherited {100 * judged.miou:.2f}")
+    for process in under_way:
+        process.wait()
     for number, (design, row) in enumerate(zip(designs, rows, strict=True)):
         row["standalone"] = work.standalone(f"subnet-{number}", design, steps["standalone_steps"], work.seed)
         done = rows[: number + 1]
@@ -76,8 +90,9 @@ def settle_steps(work: Work, designs: list[Any], began: float) -> dict[str, int]
     if path.is_file():
         return dict(json.loads(path.read_text(encoding="utf-8")))
     sandwich_s, alone_s = work.step_seconds(designs[0])
+    share = BESIDE if arguments.processes else OF_SUPERNET
     left = 60 * arguments.minutes - (time.perf_counter() - began)
-    supernet = max(20, int(OF_SUPERNET * left / (0.8 * sandwich_s) / 20) * 20)  # a quarter is of the largest alone
+    supernet = max(20, int(share * left / (0.8 * sandwich_s) / 20) * 20)  # a quarter is of the largest alone
     alone = max(20, int((0.95 - OF_SUPERNET) * left / len(designs) / alone_s / 20) * 20)
     steps = {"supernet_steps": supernet, "standalone_steps": alone}
     work.say(f"an update takes {sandwich_s:.3f} s (sandwich) and {alone_s:.3f} s (stand-alone): {steps}")

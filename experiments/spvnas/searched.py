@@ -67,6 +67,7 @@ def main() -> int:
     options.add_argument("--coarse", action="store_true", help="a latency table of a fifth of the entries")
     options.add_argument("--calibration", type=int, default=16, help="networks that calibrate the table")
     options.add_argument("--repeats", type=int, default=5)
+    options.add_argument("--processes", type=int, default=0, help="train networks side by side")
     options.add_argument("--join", type=Path, nargs="+", help="documents of several seeds to put together")
     arguments = options.parse_args()
     if arguments.join:
@@ -84,9 +85,15 @@ def main() -> int:
     pools = {name: search(name, work, inherited, clock) for name in SEARCHES}
     work.say(f"searched after {time.perf_counter() - began:.0f} s")
     chosen = choose(work, pools, clock)
+    under_way = work.standalone_ahead(
+        [(name_of(row), Backbone.from_json(row["design"]), arguments.standalone_steps) for row in chosen],
+        arguments.processes,
+    )
+    for process in under_way:
+        process.wait()
     for row in chosen:
         design = Backbone.from_json(row["design"])
-        row |= work.standalone(f"{row['arm']}-{row['ratio']:g}", design, arguments.standalone_steps, work.seed)
+        row |= work.standalone(name_of(row), design, arguments.standalone_steps, work.seed)
         work.say(f"{row['arm']}: {100 * row['miou']:.2f} mIoU, {row['p50_ms']:.2f} ms, {row['gmacs']:.1f} GMACs; "
                  f"{time.perf_counter() - began:.0f} s")  # fmt: skip
         finished = [each for each in chosen if "miou" in each]
@@ -95,6 +102,10 @@ def main() -> int:
         result.bars = bars([result.measurements["claims"]])
         result.keep(arguments)
     return result.finish(arguments)
+
+
+def name_of(row: dict[str, Any]) -> str:
+    return f"{row['arm']}-{row['ratio']:g}"
 
 
 class Clock:

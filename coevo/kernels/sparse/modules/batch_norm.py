@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from coevo.errors import InputError
+from coevo.kernels.backend import resolve_backend
 from coevo.kernels.sparse.modules import norm_passes
-from coevo.kernels.sparse.points.backend import resolve_backend
 from coevo.kernels.sparse.tensors import SparseTensor
 
 

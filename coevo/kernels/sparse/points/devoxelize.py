@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from coevo.errors import InputError
+from coevo.kernels.backend import resolve_backend
 from coevo.kernels.sparse.points import reference
-from coevo.kernels.sparse.points.backend import resolve_backend
 from coevo.kernels.sparse.points.segments import Segments, group
 
 CORNERS = 8

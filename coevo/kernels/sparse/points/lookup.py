@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from coevo.kernels.backend import resolve_backend
 from coevo.kernels.sparse.coordinates import keys
 from coevo.kernels.sparse.coordinates.levels import Level
-from coevo.kernels.sparse.points.backend import resolve_backend
 from coevo.kernels.sparse.points.devoxelize import CORNERS, Corners, trilinear_weights
 from coevo.kernels.sparse.points.scatter_mean import Membership
 

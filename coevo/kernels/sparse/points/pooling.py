@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from coevo.errors import ConfigError, InputError
+from coevo.kernels.backend import resolve_backend
 from coevo.kernels.sparse.maps.kernel_map import KernelMap
 from coevo.kernels.sparse.points import reference
-from coevo.kernels.sparse.points.backend import resolve_backend
 
 MODES = ("max", "average")
 

@@ -10,9 +10,6 @@ try:
 except ImportError as error:
     raise missing_extra("triton", "cuda") from error
 
-INTERPRETED = bool(triton.knobs.runtime.interpret)
-"""Whether the kernels run in Triton's interpreter on the CPU (TRITON_INTERPRET=1 when this module is imported)."""
-
 
 @triton.jit
 def weighted_gather_kernel(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import Any
 
 from coevo.errors import ConfigError, InputError
 
+Tensor = Any
 BACKENDS = ("triton", "reference")
 
 
@@ -21,7 +22,7 @@ def resolve_backend(backend: str | None, tensor: Tensor) -> str:
     if backend not in BACKENDS:
         raise ConfigError(f"backend must be one of {', '.join(BACKENDS)} or None, got {backend!r}")
     if backend == "triton" and not tensor.is_cuda:
-        from coevo.kernels.sparse.points.triton_kernels import INTERPRETED
+        from coevo.kernels.triton_runtime import INTERPRETED
 
         if not INTERPRETED:
             raise InputError(

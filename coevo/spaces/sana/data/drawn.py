@@ -21,9 +21,7 @@ _PLACES_TRIED = 24
 _ROUNDS = 200
 
 
-def draw_scenes(
-    count: int, generator: torch.Generator, category: str | None = None
-) -> tuple[SceneBatch, Tensor]:
+def draw_scenes(count: int, generator: torch.Generator, category: str | None = None) -> tuple[SceneBatch, Tensor]:
     """`count` scenes and their categories, int64 [count], numbers into CATEGORIES.
 
     A single object has any shape and colour; two objects have different shapes and, in `color_attr`, different colours;

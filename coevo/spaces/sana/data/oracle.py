@@ -66,7 +66,7 @@ def detect_all(images: Tensor, tolerances: Tolerances = TOLERANCES) -> list[list
     _check(images)
     size_px = images.shape[-1]
     found: list[list[SceneObject]] = []
-    for part in images.float().split(1024 if images.is_cuda else 64):
+    for part in torch.split(images.float(), 1024 if images.is_cuda else 64):
         codes = _colour_codes(part, tolerances)
         labels = components(codes)
         objects = _objects(part, codes, labels, tolerances)

@@ -125,7 +125,7 @@ def render_batch(scenes: SceneBatch, size_px: int = 64) -> Tensor:
         rows = slice(begin, begin + step)
         coverage = _coverage(scenes, rows, size_px)
         colours = palette[scenes.colour[rows]].transpose(1, 2)
-        images[rows] = torch.bmm(colours, coverage).unflatten(-1, (size_px, size_px))
+        images[rows] = torch.bmm(colours, coverage).view(-1, 3, size_px, size_px)
     return images
 
 
@@ -141,4 +141,4 @@ def _coverage(scenes: SceneBatch, rows: slice, size_px: int) -> Tensor:
             x, y = line[None, None, :] - centre_x[chosen], line[None, :, None] - centre_y[chosen]
             distance = edge_distance(name, x, y, size[chosen])
             coverage[chosen] = (0.5 - size_px * distance).clamp_(0, 1).flatten(1)
-    return coverage.unflatten(0, (-1, scenes.shape.shape[1]))
+    return coverage.view(-1, scenes.shape.shape[1], size_px**2)

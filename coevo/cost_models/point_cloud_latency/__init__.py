@@ -6,8 +6,8 @@ Every entry of the table is a vector over measured scans, so that a prediction h
 scans. The three constants are fitted on whole networks (`calibrate`). A table holds for the device it was measured on.
 """
 
+from coevo.cost_models.fingerprint import fingerprint
 from coevo.cost_models.point_cloud_latency.calibration import calibrate
-from coevo.cost_models.point_cloud_latency.fingerprint import fingerprint
 from coevo.cost_models.point_cloud_latency.layers import Axes, Layer, axes_over
 from coevo.cost_models.point_cloud_latency.quality import Quality, quality
 from coevo.cost_models.point_cloud_latency.storage import default_path, read_table, write_table

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from coevo.cost_models.fitting import non_negative_least_squares
 from coevo.cost_models.point_cloud_latency.layers import Layer
 from coevo.cost_models.point_cloud_latency.table import Calibration, LatencyTable
 from coevo.errors import InputError
@@ -34,19 +35,6 @@ def calibrate(
     sums = np.stack([table.of_layers(layers) for layers in networks])
     launches = np.repeat([[len(layers)] for layers in networks], times.shape[1], axis=1)
     columns = np.stack([sums, launches, np.ones_like(sums)], axis=-1) / times[..., None]
-    found = _non_negative(columns.reshape(-1, 3), np.ones(times.size))
+    found = non_negative_least_squares(columns.reshape(-1, 3), np.ones(times.size))
     fitted = Calibration(float(found[0]), float(found[1]), float(found[2]), len(networks))
     return dataclasses.replace(table, calibration=fitted)
-
-
-def _non_negative(matrix: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Least squares over non-negative coefficients: the best of the eight sets of columns."""
-    best, least = np.zeros(3), np.inf
-    for mask in range(1, 8):
-        chosen = [column for column in range(3) if mask >> column & 1]
-        found = np.linalg.lstsq(matrix[:, chosen], target, rcond=None)[0]
-        error = float(((matrix[:, chosen] @ found - target) ** 2).sum())
-        if (found >= 0).all() and error < least - 1e-12:
-            best, least = np.zeros(3), error
-            best[chosen] = found
-    return best

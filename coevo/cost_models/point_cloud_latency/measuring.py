@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coevo.cost_models.point_cloud_latency.fingerprint import fingerprint
+from coevo.cost_models.fingerprint import fingerprint
 from coevo.cost_models.point_cloud_latency.layers import Axes
 from coevo.cost_models.point_cloud_latency.table import Grid, LatencyTable
-from coevo.cost_models.point_cloud_latency.timing import device_ms
+from coevo.cost_models.timing import device_ms
 from coevo.errors import InputError
 from coevo.kernels.sparse.convolution.autograd import convolve
 from coevo.kernels.sparse.convolution.epilogue import Epilogue

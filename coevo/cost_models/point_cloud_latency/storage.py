@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from coevo.cost_models.cache import table_path
 from coevo.cost_models.point_cloud_latency.layers import Axes
 from coevo.cost_models.point_cloud_latency.table import Calibration, Grid, LatencyTable
 from coevo.errors import InputError
@@ -22,11 +22,8 @@ DIGITS = 6
 
 
 def default_path(device: Mapping[str, Any], points: str, dtype: str) -> Path:
-    """$COEVO_CACHE/latency/<digest>.json, else below $XDG_CACHE_HOME/coevo or ~/.cache/coevo."""
-    given = os.environ.get("COEVO_CACHE")
-    home = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coevo"
-    text = json.dumps([dict(device), points, dtype], sort_keys=True)
-    return home / "latency" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    """This device's own table (`table_path`)."""
+    return table_path([dict(device), points, dtype])
 
 
 def write_table(table: LatencyTable, path: Path) -> None:

@@ -53,6 +53,7 @@ test-slow: install-dev ## the tests that take longer than a minute
 oracles: $(ORACLES)/zigzag/.ready $(ORACLES)/accelforge/.ready ## the independent engines, each in an environment of its own
 
 test-oracles: install-dev oracles ## the tests that ask the independent engines anew
+	$(INSTALL) -e '.[oracle]'
 	OMP_NUM_THREADS=1 COEVO_ORACLES="$(abspath $(ORACLES))" $(BIN)/python -m pytest -m "oracle and not gpu"
 
 test-gpu: install-dev ## the tests that need a CUDA device

@@ -15,19 +15,14 @@ gives the mean of its values, and no NaN."""
 
 
 class RMSNorm(nn.Module):
-    """x / sqrt(mean(x^2) + eps) * weight over the last dimension, the mean in float32."""
+    """An RMS norm over the last dimension, with weights that begin at `initial`."""
 
-    def __init__(self, channels: int, eps: float = 1e-5, initial: float = 1.0) -> None:
+    def __init__(self, channels: int, initial: float = 1.0) -> None:
         super().__init__()
-        self.eps, self.initial = eps, initial
         self.weight = nn.Parameter(torch.full((channels,), initial))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        normed = x * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
-        if self.weight.dtype in (torch.float16, torch.bfloat16):
-            normed = normed.to(self.weight.dtype)
-        return normed * self.weight
+        return operations.rms_norm(x, self.weight)
 
 
 class SelfAttention(nn.Module):
@@ -36,7 +31,7 @@ class SelfAttention(nn.Module):
     def __init__(self, config: SanaConfig, kind: str) -> None:
         super().__init__()
         width = config.width
-        self.kind, self.heads = kind, config.heads
+        self.kind, self.heads, self.fused = kind, config.heads, False
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.query_norm = RMSNorm(width) if config.qk_norm else None
         self.key_norm = RMSNorm(width) if config.qk_norm else None
@@ -45,14 +40,15 @@ class SelfAttention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, N, D] to [B, N, D]."""
         query, key, value = self.qkv(x).chunk(3, dim=-1)
-        if self.query_norm is not None and self.key_norm is not None:
-            query, key = self.query_norm(query), self.key_norm(key)
-        query, key, value = (each.unflatten(-1, (self.heads, -1)) for each in (query, key, value))
         if self.kind == "linear":
-            mixed = operations.relu_linear_attention(query, key, value)
+            norms = (self.query_norm, self.key_norm)
+            weights = None if norms[0] is None or norms[1] is None else (norms[0].weight, norms[1].weight)
+            mixed = operations.linear_attention(query, key, value, self.heads, weights, fused=self.fused)
         else:
-            mixed = _softmax_attention(query, key, value, None)
-        out: torch.Tensor = self.out(mixed.flatten(2).to(x.dtype))
+            if self.query_norm is not None and self.key_norm is not None:
+                query, key = self.query_norm(query), self.key_norm(key)
+            mixed = _softmax_attention(query, key, value, self.heads, None)
+        out: torch.Tensor = self.out(mixed.to(x.dtype))
         return out
 
 
@@ -75,9 +71,8 @@ class CrossAttention(nn.Module):
         key, value = self.key_value(text).chunk(2, dim=-1)
         if self.query_norm is not None and self.key_norm is not None:
             query, key = self.query_norm(query), self.key_norm(key)
-        query, key, value = (each.unflatten(-1, (self.heads, -1)) for each in (query, key, value))
         bias = None if text_mask is None else text_bias(text_mask, query.dtype)[:, None, None, :]
-        out: torch.Tensor = self.out(_softmax_attention(query, key, value, bias).flatten(2).to(x.dtype))
+        out: torch.Tensor = self.out(_softmax_attention(query, key, value, self.heads, bias).to(x.dtype))
         return out
 
 
@@ -92,9 +87,10 @@ def text_bias(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _softmax_attention(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor | None
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, bias: torch.Tensor | None
 ) -> torch.Tensor:
-    """[B, N, heads, head_dim], [B, T, heads, head_dim] twice and a bias [B, 1, 1, T] to [B, N, heads, head_dim]."""
-    query, key, value = (each.transpose(1, 2) for each in (query.to(value.dtype), key.to(value.dtype), value))
+    """[B, N, D], [B, T, D] twice and a bias [B, 1, 1, T] to [B, N, D]."""
+    rows = (each.to(value.dtype) for each in (query, key, value))
+    query, key, value = (each.reshape(*each.shape[:2], heads, -1).transpose(1, 2) for each in rows)
     bias = None if bias is None else bias.to(value.dtype).expand(-1, -1, query.shape[2], -1)
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=bias).transpose(1, 2)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=bias).transpose(1, 2).flatten(2)

@@ -21,6 +21,7 @@ class SanaBlock(nn.Module):
 
     def __init__(self, config: SanaConfig, index: int) -> None:
         super().__init__()
+        self.fused = False
         self.attention = SelfAttention(config, config.blocks[index].attention)
         self.cross_attention = CrossAttention(config)
         self.ffn = MixFFN(config.width, config.ffn_channels(index))
@@ -45,8 +46,9 @@ class SanaBlock(nn.Module):
         """
         rows = (self.table[None] + time_table).chunk(6, dim=1)
         shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = rows
-        normed = operations.modulated_norm(x, scale, shift).to(x.dtype)
-        x = operations.gated_residual(x, gate, self.attention(normed))
-        x = self.cross_attention(x, text, text_mask) + x
-        normed = operations.modulated_norm(x, ffn_scale, ffn_shift)
-        return operations.gated_residual(x, ffn_gate, self.ffn(normed, grid))
+        fused = self.fused
+        normed = operations.modulated_norm(x, scale, shift, fused=fused).to(x.dtype)
+        x = operations.gated_residual(x, gate, self.attention(normed), fused=fused)
+        told = self.cross_attention(x, text, text_mask)
+        x, normed = operations.residual_norm(x, told, ffn_scale, ffn_shift, fused=fused)
+        return operations.gated_residual(x, ffn_gate, self.ffn(normed, grid), fused=fused)

@@ -13,6 +13,7 @@ class MixFFN(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
+        self.fused = False
         self.expand = nn.Linear(width, 2 * hidden)
         self.depthwise = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden)
         self.project = nn.Linear(hidden, width, bias=False)
@@ -21,6 +22,6 @@ class MixFFN(nn.Module):
         """[B, N, D] to [B, N, D]; `grid` is the tokens' height and width, N their product."""
         images = self.expand(x).unflatten(1, grid)
         assert self.depthwise.bias is not None
-        mixed = operations.glu_convolution(images, self.depthwise.weight, self.depthwise.bias)
+        mixed = operations.glu_convolution(images, self.depthwise.weight, self.depthwise.bias, fused=self.fused)
         out: torch.Tensor = self.project(mixed.flatten(1, 2))
         return out

@@ -10,10 +10,11 @@ from torch import nn
 
 from coevo.errors import InputError
 from coevo.spaces.sana.model import operations
-from coevo.spaces.sana.model.attention import text_bias
+from coevo.spaces.sana.model.attention import SelfAttention, text_bias
 from coevo.spaces.sana.model.block import SanaBlock
 from coevo.spaces.sana.model.config import SanaConfig
 from coevo.spaces.sana.model.embeddings import PatchEmbedding, TextEmbedding, TimeEmbedding
+from coevo.spaces.sana.model.mix_ffn import MixFFN
 
 
 class Embedded(NamedTuple):
@@ -72,6 +73,14 @@ class SanaTransformer(nn.Module):
         for each in (self.time.first, self.time.second, self.time.rows, self.text.first, self.text.second):
             nn.init.normal_(each.weight, std=0.02)
             nn.init.zeros_(each.bias)
+
+    def use_fused(self, fused: bool = True) -> SanaTransformer:
+        """Whether blocks run on `coevo.kernels`, or (as they begin) on plain torch with diffusers' arithmetic. Returns
+        the transformer itself."""
+        for module in self.blocks.modules():
+            if isinstance(module, SanaBlock | SelfAttention | MixFFN):
+                module.fused = fused
+        return self
 
     def embed(
         self, latents: torch.Tensor, timestep: torch.Tensor, text: torch.Tensor, text_mask: torch.Tensor | None = None

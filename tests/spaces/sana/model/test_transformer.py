@@ -151,3 +151,54 @@ def test_depths_by_number() -> None:
     assert [each.attention for each in config.with_depth(5).blocks] == ["linear"] + ["softmax"] * 4
     with pytest.raises(ConfigError, match="a depth of 0"):
         config.with_depth(0)
+
+
+@pytest.mark.parametrize("kind", ["linear", "softmax"])
+@pytest.mark.parametrize("qk_norm", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_kernels_and_plain_torch_agree(kind: str, qk_norm: bool, dtype: torch.dtype) -> None:
+    model = small(attention=kind, qk_norm=qk_norm).to(dtype)
+    latents, times, text, mask = inputs(model)
+    latents, text = latents.to(dtype), text.to(dtype)
+    tolerance = 1e-4 if dtype == torch.float32 else 0.1
+    gradients = []
+    for fused in (False, True):
+        model.use_fused(fused).zero_grad()
+        velocity = model(latents, times, text, mask)
+        assert velocity.dtype == dtype
+        velocity.square().mean().backward()
+        gradients.append([velocity, *(each.grad.clone() for each in model.parameters() if each.grad is not None)])
+    for plain, fused in zip(*gradients, strict=True):
+        torch.testing.assert_close(fused, plain, rtol=tolerance, atol=tolerance)
+
+
+def test_fused_blocks_call_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    from coevo.spaces.sana.model import operations
+
+    called: list[str] = []
+
+    def counting(module: object, name: str) -> None:
+        original = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, **b: called.append(name) or original(*a, **b))
+
+    counting(operations.attention_kernel, "relu_linear_attention")
+    counting(operations.glu_kernel, "glu_convolution")
+    for name in ("modulated_norm", "gated_residual", "gated_residual_norm"):
+        counting(operations.norm_kernel, name)
+    model = small(depth=1)
+    model(*inputs(model))
+    assert called == []
+    model.use_fused()(*inputs(model))
+    assert called == [
+        "modulated_norm", "relu_linear_attention", "gated_residual", "gated_residual_norm", "glu_convolution",
+        "gated_residual",
+    ]  # fmt: skip
+
+
+def test_autocast_keeps_the_sums_of_attention_wide() -> None:
+    model = small()
+    latents, times, text, mask = inputs(model)
+    whole = model(latents, times, text, mask)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        narrow = model(latents, times, text, mask)
+    torch.testing.assert_close(narrow.float(), whole, rtol=0.1, atol=0.1)

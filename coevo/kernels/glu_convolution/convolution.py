@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from coevo.errors import InputError
+from coevo.errors import InputError, missing_extra
 from coevo.kernels.backend import resolve_backend
 from coevo.kernels.glu_convolution import reference
+
+try:
+    import torch
+except ImportError as error:
+    raise missing_extra("torch", "sana") from error
 
 Tensor = Any
 
@@ -28,8 +33,12 @@ def glu_convolution(values: Tensor, weight: Tensor, bias: Tensor, *, backend: st
         InputError: shapes, dtypes or devices that do not fit together.
     """
     _check(values, weight, bias)
-    resolve_backend(backend, values)
-    return reference.glu_convolution(values, weight, bias)
+    if resolve_backend(backend, values) == "reference" or values.dtype == torch.float64:
+        return reference.glu_convolution(values, weight, bias)
+    from coevo.kernels.glu_convolution.autograd import GluConvolution
+
+    result: Tensor = GluConvolution.apply(values, weight, bias)  # type: ignore[no-untyped-call]
+    return result
 
 
 def _check(values: Tensor, weight: Tensor, bias: Tensor) -> None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from coevo.errors import InputError
+from coevo.errors import InputError, missing_extra
 from coevo.kernels.backend import resolve_backend
 from coevo.kernels.linear_attention import reference
 
+try:
+    import torch
+except ImportError as error:
+    raise missing_extra("torch", "sana") from error
+
 Tensor = Any
+MAX_HEAD_CHANNELS = 128
 
 
 def relu_linear_attention(
@@ -43,8 +49,19 @@ def relu_linear_attention(
         InputError: shapes, dtypes or devices that do not fit together.
     """
     _check(query, key, value, heads, query_weight, key_weight)
-    resolve_backend(backend, query)
-    return reference.relu_linear_attention(query, key, value, heads, query_weight, key_weight, norm_epsilon, epsilon)
+    if resolve_backend(backend, query) == "reference" or query.dtype == torch.float64:
+        return reference.relu_linear_attention(
+            query, key, value, heads, query_weight, key_weight, norm_epsilon, epsilon
+        )
+    from coevo.kernels.linear_attention.autograd import LinearAttention
+
+    if query.shape[2] // heads > MAX_HEAD_CHANNELS:
+        raise InputError(
+            f"linear attention's kernels take heads of at most {MAX_HEAD_CHANNELS} channels, got "
+            f"{query.shape[2]} channels in {heads} heads; take more heads or backend='reference'"
+        )
+    result: Tensor = LinearAttention.apply(query, key, value, query_weight, key_weight, heads, norm_epsilon, epsilon)  # type: ignore[no-untyped-call]
+    return result
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor, heads: int, *weights: Tensor | None) -> None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from coevo.errors import InputError
+from coevo.errors import InputError, missing_extra
 from coevo.kernels.backend import resolve_backend
 from coevo.kernels.modulated_norm import reference
 
+try:
+    import torch
+except ImportError as error:
+    raise missing_extra("torch", "sana") from error
+
 Tensor = Any
+MAX_CHANNELS = 8192
 
 
 def modulated_norm(
@@ -26,15 +32,23 @@ def modulated_norm(
         [B, N, D] in the values' dtype; float32 inside. Gradients for all three, bitwise the same from run to run.
     """
     _check(values, None, scale=scale, shift=shift)
-    resolve_backend(backend, values)
-    return reference.modulated_norm(values, scale, shift, epsilon)
+    if _plain(values, backend):
+        return reference.modulated_norm(values, scale, shift, epsilon)
+    from coevo.kernels.modulated_norm.autograd import ModulatedNorm
+
+    result: Tensor = ModulatedNorm.apply(values, scale, shift, epsilon)  # type: ignore[no-untyped-call]
+    return result
 
 
 def gated_residual(values: Tensor, update: Tensor, gate: Tensor | None = None, *, backend: str | None = None) -> Tensor:
     """values + gate * update, or values + update without a gate; shapes and dtypes as `modulated_norm`."""
     _check(values, update, gate=gate)
-    resolve_backend(backend, values)
-    return reference.gated_residual(values, update, gate)
+    if _plain(values, backend):
+        return reference.gated_residual(values, update, gate)
+    from coevo.kernels.modulated_norm.autograd import GatedResidual
+
+    result: Tensor = GatedResidual.apply(values, update, gate)  # type: ignore[no-untyped-call]
+    return result
 
 
 def gated_residual_norm(
@@ -52,9 +66,23 @@ def gated_residual_norm(
     The norm sees `added` as it is rounded to the values' dtype.
     """
     _check(values, update, gate=gate, scale=scale, shift=shift)
-    resolve_backend(backend, values)
-    added = reference.gated_residual(values, update, gate)
-    return added, reference.modulated_norm(added, scale, shift, epsilon)
+    if _plain(values, backend):
+        added = reference.gated_residual(values, update, gate)
+        return added, reference.modulated_norm(added, scale, shift, epsilon)
+    from coevo.kernels.modulated_norm.autograd import GatedResidualNorm
+
+    added, normed = GatedResidualNorm.apply(values, update, gate, scale, shift, epsilon)  # type: ignore[no-untyped-call]
+    return added, normed
+
+
+def _plain(values: Tensor, backend: str | None) -> bool:
+    plain = resolve_backend(backend, values) == "reference" or values.dtype == torch.float64
+    if not plain and values.shape[2] > MAX_CHANNELS:
+        raise InputError(
+            f"the kernels of modulated norms take at most {MAX_CHANNELS} channels, got {values.shape[2]}; "
+            "take backend='reference'"
+        )
+    return plain
 
 
 def _check(values: Tensor, update: Tensor | None, **rows: Tensor | None) -> None:

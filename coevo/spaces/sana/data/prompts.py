@@ -13,7 +13,7 @@ import itertools
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -28,6 +28,7 @@ VOCABULARY = tuple(dict.fromkeys([*COUNTS, "and", *" ".join(RELATIONS).split(), 
 """Every word of a caption."""
 SAMPLES_PER_PROMPT = 4
 """GenEval's number of images a prompt."""
+_OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,15 @@ def prompt_of(scene: Scene, category: str) -> Prompt:
     return Prompt(objects, main_relation(*scene.objects) if category == "position" else None)
 
 
-def captions_of(scenes: SceneBatch, categories: Tensor) -> list[str]:
-    """The category's caption of every scene of a batch."""
+def prompts_of(scenes: SceneBatch, categories: Tensor) -> list[Prompt]:
+    """The category's prompt of every scene of a batch."""
     pairs = zip(scenes.scenes(), categories.tolist(), strict=True)
-    return [prompt_of(scene, CATEGORIES[number]).text for scene, number in pairs]
+    return [prompt_of(scene, CATEGORIES[number]) for scene, number in pairs]
+
+
+def captions_of(scenes: SceneBatch, categories: Tensor) -> list[str]:
+    """The same as texts."""
+    return [prompt.text for prompt in prompts_of(scenes, categories)]
 
 
 def parse_prompt(text: str) -> Prompt:
@@ -163,6 +169,30 @@ def check_words(text: str) -> None:
             hint = f" Did you mean {close!r}?" if close else ""
             raise InputError(f"unknown attribute {word!r} in the caption {text!r}.{hint} The vocabulary: "
                              f"{', '.join(VOCABULARY)}")  # fmt: skip
+
+
+def altered(prompt: Prompt, rng: random.Random) -> Prompt:
+    """A prompt that differs in one thing, so that no scene satisfies both (under the oracle's strict rule): a shape, a
+    colour, a number, the side, colours or places exchanged, an object more or one less."""
+    first, *rest = prompt.objects
+    shapes = [each for each in SHAPES if all(each != other.shape for other in prompt.objects)]
+    ways = [Prompt((replace(first, shape=rng.choice(shapes)), *rest), prompt.relation)]
+    if first.colour is not None:
+        colours = [each for each in COLOURS if each != first.colour]
+        ways.append(Prompt((replace(first, colour=rng.choice(colours)), *rest), prompt.relation))
+    if not rest:
+        counts = [each for each in range(1, MOST_OBJECTS + 1) if each != first.count]
+        ways.append(Prompt((replace(first, count=rng.choice(counts)),)))
+        ways.append(Prompt((first, Wanted(rng.choice(shapes), first.colour and rng.choice(COLOURS)))))
+    else:
+        ways.append(Prompt((rng.choice(prompt.objects),)))
+        last = rest[-1]
+        if first.colour != last.colour:
+            ways.append(Prompt((replace(first, colour=last.colour), replace(last, colour=first.colour))))
+        if prompt.relation is not None:
+            ways.append(Prompt((last, first), prompt.relation))
+            ways.append(Prompt((first, last), _OPPOSITE[prompt.relation]))
+    return rng.choice(ways)
 
 
 def all_prompts(category: str) -> list[Prompt]:

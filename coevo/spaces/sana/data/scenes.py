@@ -68,6 +68,10 @@ class SceneBatch:
     def to(self, device: torch.device | str) -> SceneBatch:
         return SceneBatch(*(each.to(device) for each in (self.shape, self.colour, self.x, self.y, self.size)))
 
+    def at(self, rows: Tensor) -> SceneBatch:
+        """The scenes at these numbers, int64 [any]."""
+        return SceneBatch(*(each[rows] for each in (self.shape, self.colour, self.x, self.y, self.size)))
+
     def scenes(self) -> list[Scene]:
         """The same as values."""
         columns = (self.shape, self.colour, self.x, self.y, self.size)

@@ -78,7 +78,7 @@ def test_rendering_goes_part_by_part_alike() -> None:
     drawn, _ = draw_scenes(300, seeded(1))
     images = render_batch(drawn, 64)  # more values than one part holds
     rows = torch.tensor([0, 127, 128, 299])
-    picked = SceneBatch(*(each[rows] for each in (drawn.shape, drawn.colour, drawn.x, drawn.y, drawn.size)))
+    picked = drawn.at(rows)
     assert torch.equal(images[rows], render_batch(picked, 64))
 
 

@@ -1,0 +1,1 @@
+"""A small deep-compression autoencoder, and its training."""

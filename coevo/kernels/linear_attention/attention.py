@@ -15,6 +15,8 @@ except ImportError as error:
 
 Tensor = Any
 MAX_HEAD_CHANNELS = 128
+MAX_SINGLE_HEAD_CHANNELS = 64
+"""In float32, whose products need twice the shared memory; wider heads are left to plain torch."""
 
 
 def relu_linear_attention(
@@ -32,8 +34,8 @@ def relu_linear_attention(
     """Of every head: out_n = sum_m relu(q_n).relu(k_m) v_m / (sum_m relu(q_n).relu(k_m) + epsilon).
 
     Args:
-        query, key, value: [B, N, D], float16, bfloat16, float32 or float64 (plain torch only), one dtype; rows may have
-            any stride, so that slices of one product [B, N, 3 D] serve as they are. A head's channels lie side by side.
+        query, key, value: [B, N, D], float16, bfloat16, float32 (in heads of over 64 channels by plain torch) or float64
+            (always by plain torch), one dtype; rows may have any stride, so that slices of one product [B, N, 3 D] serve as they are. A head's channels lie side by side.
         heads: of D / heads channels each, at most 128.
         query_weight, key_weight: [D], weights of an RMS norm over all D channels of the queries and of the keys before
             the heads are told apart (SANA-1.5); both or neither.
@@ -49,13 +51,15 @@ def relu_linear_attention(
         InputError: shapes, dtypes or devices that do not fit together.
     """
     _check(query, key, value, heads, query_weight, key_weight)
-    if resolve_backend(backend, query) == "reference" or query.dtype == torch.float64:
+    channels = query.shape[2] // heads
+    plain = query.dtype == torch.float64 or (query.dtype == torch.float32 and channels > MAX_SINGLE_HEAD_CHANNELS)
+    if resolve_backend(backend, query) == "reference" or plain:
         return reference.relu_linear_attention(
             query, key, value, heads, query_weight, key_weight, norm_epsilon, epsilon
         )
     from coevo.kernels.linear_attention.autograd import LinearAttention
 
-    if query.shape[2] // heads > MAX_HEAD_CHANNELS:
+    if channels > MAX_HEAD_CHANNELS:
         raise InputError(
             f"linear attention's kernels take heads of at most {MAX_HEAD_CHANNELS} channels, got "
             f"{query.shape[2]} channels in {heads} heads; take more heads or backend='reference'"

@@ -55,15 +55,16 @@ def shape_of(query: Tensor, heads: int, plan: Plan) -> Shape:
     splits = max(1, min(-(-tokens // least), -(-_PROGRAMS // max(1, groups * batch))))
     steps = -(-tokens // (splits * plan.block_tokens))
     chunk = max(1, steps) * plan.block_tokens
-    return Shape(batch, tokens, width, head, group, block, groups, chunk, -(-tokens // chunk) if tokens else 0)
+    return Shape(batch, tokens, width, head, group, block, groups, chunk, -(-tokens // chunk))
 
 
 def _blocks(shape: Shape, plan: Plan, backward: bool = False) -> dict[str, int]:
     wide = shape.block > 64
     warps = plan.backward_warps if backward else plan.warps * (2 if wide else 1)
+    smaller = wide and backward  # to fit into shared memory
     return {
-        "HEAD": shape.head, "GROUP": shape.group, "BLOCK_T": plan.block_tokens // (2 if wide and backward else 1),
-        "BLOCK_C": shape.block, "num_warps": warps, "num_stages": 2 if wide and backward else plan.stages,
+        "HEAD": shape.head, "GROUP": shape.group, "BLOCK_T": plan.block_tokens // (2 if smaller else 1),
+        "BLOCK_C": shape.block, "num_warps": warps, "num_stages": 2 if smaller else plan.stages,
     }  # fmt: skip
 
 

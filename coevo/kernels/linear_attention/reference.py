@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from coevo.errors import missing_extra
+from coevo.kernels.modulated_norm.reference import rms_norm
 
 try:
     import torch
@@ -16,12 +17,6 @@ except ImportError as error:
     raise missing_extra("torch", "sana") from error
 
 Tensor = Any
-
-
-def rms_normalized(values: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-    """values / sqrt(mean(values^2) + epsilon) * weight over the last axis."""
-    scale = torch.rsqrt(values.square().mean(dim=-1, keepdim=True) + epsilon)
-    return values * scale * weight
 
 
 def relu_linear_attention(
@@ -39,9 +34,9 @@ def relu_linear_attention(
     made = torch.float64 if query.dtype == torch.float64 else torch.float32
     q, k, v = (each.to(made) for each in (query, key, value))
     if query_weight is not None:
-        q = rms_normalized(q, query_weight.to(made), norm_epsilon)
+        q = rms_norm(q, query_weight, norm_epsilon)
     if key_weight is not None:
-        k = rms_normalized(k, key_weight.to(made), norm_epsilon)
+        k = rms_norm(k, key_weight, norm_epsilon)
     q, k, v = (each.reshape(batch, tokens, heads, width // heads).transpose(1, 2) for each in (q, k, v))
     q, k = torch.relu(q), torch.relu(k)
     state = k.transpose(2, 3) @ v  # [B, H, d, d]

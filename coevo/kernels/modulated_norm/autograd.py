@@ -87,3 +87,21 @@ class GatedResidualNorm(torch.autograd.Function):
         )
         to_gate = None if gate is None else rows[:, 2].to(gate.dtype)
         return to_values, to_update, to_gate, rows[:, 1].to(scale.dtype), rows[:, 0].to(ctx.shift_dtype), None
+
+
+class RmsNorm(torch.autograd.Function):
+    """`rms_norm` on kernels."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        """[..., D]."""
+        ctx.save_for_backward(values, weight)
+        ctx.epsilon = epsilon
+        return launch.rms(values, weight, epsilon)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        """Gradients of values and weight."""
+        values, weight = ctx.saved_tensors
+        to_values, to_weight = launch.rms_gradients(gradient, values, weight, ctx.epsilon)
+        return to_values, to_weight.to(weight.dtype), None

@@ -13,6 +13,8 @@ _ROWS = 16 if INTERPRETED else 1
 _RUN = 64
 """Tokens of a run, over which the modulation's gradients are summed first."""
 
+_RMS_PROGRAMS = 2 if INTERPRETED else 4 * 132
+
 
 def _block(width: int) -> dict[str, int]:
     block = max(16, 1 << (width - 1).bit_length())
@@ -78,3 +80,32 @@ def gradients(
                 runs, BLOCK_T=16, BLOCK_C=128,
             )  # fmt: skip
     return to_values, to_update, partial.sum(dim=1)
+
+
+def _rows(values: Tensor) -> Tensor:
+    """[N, D], rows at one stride: a slice of wider rows stays where it is."""
+    rows = values.flatten(0, -2)
+    return rows if rows.stride(1) == 1 else rows.contiguous()
+
+
+def rms(values: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    """values / root mean square * weight, over the last axis."""
+    rows, out = _rows(values), torch.empty(values.shape, dtype=values.dtype, device=values.device)
+    if out.numel():
+        kernels.rms_kernel[(-(-rows.shape[0] // _ROWS),)](
+            rows, weight, out, rows.stride(0), rows.shape[0], rows.shape[1], epsilon, **_block(rows.shape[1])
+        )
+    return out
+
+
+def rms_gradients(gradient: Tensor, values: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Gradients of values, and of weight in float32."""
+    rows, found = _rows(values), torch.empty(values.shape, dtype=values.dtype, device=values.device)
+    tokens, width = rows.shape
+    programs = max(1, min(tokens, _RMS_PROGRAMS))
+    partial = torch.empty((programs, width), dtype=torch.float32, device=values.device)
+    kernels.rms_gradient_kernel[(programs,)](
+        gradient.contiguous(), rows, weight, found, partial, rows.stride(0), tokens, width, epsilon,
+        -(-tokens // programs), **_block(width),
+    )  # fmt: skip
+    return found, partial.sum(dim=0)

@@ -75,6 +75,31 @@ def gated_residual_norm(
     return added, normed
 
 
+def rms_norm(values: Tensor, weight: Tensor, *, epsilon: float = 1e-5, backend: str | None = None) -> Tensor:
+    """values / sqrt(mean(values^2) + epsilon) * weight over the last axis.
+
+    Args:
+        values: [B, N, D], dtypes as of `modulated_norm`; rows may have any stride.
+        weight: [D].
+        epsilon, backend: as of `modulated_norm`.
+
+    Returns:
+        [B, N, D] in the values' dtype; float32 inside. Gradients for both, bitwise the same from run to run.
+    """
+    _check(values, None)
+    if tuple(weight.shape) != (values.shape[2],) or weight.device != values.device:
+        raise InputError(
+            f"an RMS norm of {values.shape[2]} channels on {values.device} takes as many weights there, got "
+            f"{tuple(weight.shape)} on {weight.device}"
+        )
+    if _plain(values, backend):
+        return reference.rms_norm(values, weight, epsilon)
+    from coevo.kernels.modulated_norm.autograd import RmsNorm
+
+    result: Tensor = RmsNorm.apply(values, weight, epsilon)  # type: ignore[no-untyped-call]
+    return result
+
+
 def _plain(values: Tensor, backend: str | None) -> bool:
     plain = resolve_backend(backend, values) == "reference" or values.dtype == torch.float64
     if not plain and values.shape[2] > MAX_CHANNELS:

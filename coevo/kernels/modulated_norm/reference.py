@@ -34,3 +34,10 @@ def gated_residual(values: Tensor, update: Tensor, gate: Tensor | None) -> Tenso
     """[B, N, D]: values + gate * update; float32 inside (float64 of float64)."""
     made = _wide(update) if gate is None else _wide(gate)[:, None] * _wide(update)
     return (_wide(values) + made).to(values.dtype)
+
+
+def rms_norm(values: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    """[B, N, D]: values / root mean square * weight; float32 inside (float64 of float64)."""
+    made = _wide(values)
+    made = made * torch.rsqrt(made.square().mean(dim=-1, keepdim=True) + epsilon)
+    return (made * _wide(weight)).to(values.dtype)

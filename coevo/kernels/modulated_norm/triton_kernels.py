@@ -117,3 +117,43 @@ def sums_kernel(
     tl.store(at, tl.sum(plain, axis=0), inside)
     tl.store(at + width, tl.sum(along, axis=0), inside)
     tl.store(at + 2 * width, tl.sum(gated, axis=0), inside)
+
+
+@triton.jit
+def rms_kernel(values, weight, out, row_stride, tokens, width, epsilon, BLOCK_T: tl.constexpr, BLOCK_C: tl.constexpr):
+    """out [N, D], contiguous, = values / root mean square * weight; rows of values at any stride."""
+    token = (tl.program_id(0) * BLOCK_T + tl.arange(0, BLOCK_T)).to(tl.int64)
+    channel = tl.arange(0, BLOCK_C)
+    tile = (token < tokens)[:, None] & (channel < width)[None, :]
+    found = tl.load(values + token[:, None] * row_stride + channel[None, :], tile, 0.0).to(tl.float32)
+    normal = 1.0 / tl.sqrt(tl.sum(found * found, axis=1) / width + epsilon)
+    w = tl.load(weight + channel, channel < width, 0.0).to(tl.float32)
+    found *= normal[:, None] * w[None, :]
+    tl.store(out + token[:, None] * width + channel[None, :], found.to(out.dtype.element_ty), tile)
+
+
+@triton.jit
+def rms_gradient_kernel(
+    gradient, values, weight, to_values, partial, row_stride, tokens, width, epsilon, chunk,
+    BLOCK_T: tl.constexpr, BLOCK_C: tl.constexpr,
+):  # fmt: skip
+    """to_values [N, D], and partial float32 [programs, D]: the weight's gradient, over runs of `chunk` tokens."""
+    channel = tl.arange(0, BLOCK_C)
+    inside = channel < width
+    w = tl.load(weight + channel, inside, 0.0).to(tl.float32)[None, :]
+    total = tl.zeros((BLOCK_T, BLOCK_C), tl.float32)
+    begin = tl.program_id(0) * chunk
+    end = tl.minimum(begin + chunk, tokens)
+    for base in range(begin, end, BLOCK_T):
+        token = (base + tl.arange(0, BLOCK_T)).to(tl.int64)
+        tile = (token < end)[:, None] & inside[None, :]
+        place = token[:, None] * width + channel[None, :]
+        found = tl.load(values + token[:, None] * row_stride + channel[None, :], tile, 0.0).to(tl.float32)
+        slope = tl.load(gradient + place, tile, 0.0).to(tl.float32)
+        normal = (1.0 / tl.sqrt(tl.sum(found * found, axis=1) / width + epsilon))[:, None]
+        found *= normal
+        total += slope * found
+        slope *= w
+        along = tl.sum(slope * found, axis=1)[:, None] / width
+        tl.store(to_values + place, ((slope - found * along) * normal).to(to_values.dtype.element_ty), tile)
+    tl.store(partial + tl.program_id(0) * width + channel, tl.sum(total, axis=0), inside)

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("triton")
 
 from coevo.errors import InputError  # noqa: E402
-from coevo.kernels.modulated_norm import gated_residual, gated_residual_norm, modulated_norm  # noqa: E402
+from coevo.kernels.modulated_norm import gated_residual, gated_residual_norm, modulated_norm, rms_norm  # noqa: E402
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 DTYPES = [torch.float32, torch.float16] + ([torch.bfloat16] if DEVICE == "cuda" else [])
@@ -55,6 +55,23 @@ def test_kernels_equal_the_reference(which, shape, dtype):
         assert found.shape == other.shape and found.dtype == dtype
         away = (found.double() - other).abs().max()
         assert away <= TOLERANCE[dtype] * (1 + other.abs().max()), away
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [(each, torch.float32) for each in SHAPES] + [(SHAPES[1], d) for d in DTYPES]
+)
+def test_rms_norm_equals_the_reference(shape, dtype):
+    values, _, table, gradient, _ = case(shape, dtype)
+    weight = table[0, 0]
+    results = []
+    for backend, made in (("reference", torch.float64), ("triton", dtype)):
+        leaf, scale = values.to(made).requires_grad_(), weight.to(made).detach().requires_grad_()
+        out = rms_norm(leaf, scale, backend=backend)
+        out.backward(gradient.to(made))
+        results.append((out.detach(), leaf.grad, scale.grad))
+    for other, found in zip(*results, strict=True):
+        assert found.dtype == dtype
+        assert (found.double() - other).abs().max() <= TOLERANCE[dtype] * (1 + other.abs().max())
 
 
 def test_constant_tokens_and_large_means():

@@ -34,8 +34,9 @@ def relu_linear_attention(
     """Of every head: out_n = sum_m relu(q_n).relu(k_m) v_m / (sum_m relu(q_n).relu(k_m) + epsilon).
 
     Args:
-        query, key, value: [B, N, D], float16, bfloat16, float32 (in heads of over 64 channels by plain torch) or float64
-            (always by plain torch), one dtype; rows may have any stride, so that slices of one product [B, N, 3 D] serve as they are. A head's channels lie side by side.
+        query, key, value: [B, N, D], float16, bfloat16, float32 (in heads of over 64 channels by plain torch) or
+            float64 (always by plain torch), one dtype; rows may have any stride, so that slices of one product
+            [B, N, 3 D] serve as they are. A head's channels lie side by side.
         heads: of D / heads channels each, at most 128.
         query_weight, key_weight: [D], weights of an RMS norm over all D channels of the queries and of the keys before
             the heads are told apart (SANA-1.5); both or neither.

@@ -19,10 +19,11 @@ class RMSNorm(nn.Module):
 
     def __init__(self, channels: int, initial: float = 1.0) -> None:
         super().__init__()
+        self.fused = False
         self.weight = nn.Parameter(torch.full((channels,), initial))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return operations.rms_norm(x, self.weight)
+        return operations.rms_norm(x, self.weight, fused=self.fused)
 
 
 class SelfAttention(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -45,10 +47,27 @@ class SanaBlock(nn.Module):
             grid: the tokens' height and width; N is their product.
         """
         rows = (self.table[None] + time_table).chunk(6, dim=1)
-        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = rows
-        fused = self.fused
-        normed = operations.modulated_norm(x, scale, shift, fused=fused).to(x.dtype)
-        x = operations.gated_residual(x, gate, self.attention(normed), fused=fused)
+        normed = operations.modulated_norm(x, rows[1], rows[0], fused=self.fused).to(x.dtype)
+        x, update = self.inside(x, normed, rows, text, text_mask, grid)
+        return operations.gated_residual(x, rows[5], update, fused=self.fused)
+
+    def inside(
+        self,
+        x: torch.Tensor,
+        normed: torch.Tensor,
+        rows: Sequence[torch.Tensor],
+        text: torch.Tensor,
+        text_mask: torch.Tensor | None,
+        grid: tuple[int, int],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The block between its first norm and its last gate: (tokens, what the Mix-FFN adds to them once gated).
+
+        Args:
+            x, normed: tokens and their modulated norm, [B, N, D].
+            rows: the table's six, [B, 1, D] each.
+            text, text_mask, grid: as of `forward`.
+        """
+        x = operations.gated_residual(x, rows[2], self.attention(normed), fused=self.fused)
         told = self.cross_attention(x, text, text_mask)
-        x, normed = operations.residual_norm(x, told, ffn_scale, ffn_shift, fused=fused)
-        return operations.gated_residual(x, ffn_gate, self.ffn(normed, grid), fused=fused)
+        x, normed = operations.residual_norm(x, told, rows[4], rows[3], fused=self.fused)
+        return x, self.ffn(normed, grid)

@@ -20,8 +20,11 @@ QK_NORM_EPSILON = 1e-5
 NORM_EPSILON = 1e-6
 
 
-def rms_norm(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """x / sqrt(mean(x^2) + 1e-5) * weight over the last dimension, the mean in float32."""
+def rms_norm(x: torch.Tensor, weight: torch.Tensor, *, fused: bool = False) -> torch.Tensor:
+    """x / sqrt(mean(x^2) + 1e-5) * weight over the last dimension of x [B, N, D], the mean in float32."""
+    if fused:
+        fast: torch.Tensor = norm_kernel.rms_norm(x, weight, epsilon=QK_NORM_EPSILON)
+        return fast
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     normed = x * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + QK_NORM_EPSILON)
     if weight.dtype in (torch.float16, torch.bfloat16):
@@ -117,15 +120,21 @@ def gated_residual(x: torch.Tensor, gate: torch.Tensor, update: torch.Tensor, *,
 
 
 def residual_norm(
-    x: torch.Tensor, update: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, *, fused: bool = False
+    x: torch.Tensor,
+    update: torch.Tensor,
+    scale: torch.Tensor,
+    shift: torch.Tensor,
+    gate: torch.Tensor | None = None,
+    *,
+    fused: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(x + update, its modulated norm); shapes as of the other two."""
+    """(x + gate * update, its modulated norm); shapes as of the other two, no gate is a gate of 1."""
     if fused:
         fast: tuple[torch.Tensor, torch.Tensor] = norm_kernel.gated_residual_norm(
-            x, update, None, scale[:, 0], shift[:, 0], epsilon=NORM_EPSILON
+            x, update, None if gate is None else gate[:, 0], scale[:, 0], shift[:, 0], epsilon=NORM_EPSILON
         )
         return fast
-    x = update + x
+    x = update + x if gate is None else x + gate * update
     return x, modulated_norm(x, scale, shift)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from coevo.errors import InputError
 from coevo.spaces.sana.model import operations
-from coevo.spaces.sana.model.attention import SelfAttention, text_bias
+from coevo.spaces.sana.model.attention import RMSNorm, SelfAttention, text_bias
 from coevo.spaces.sana.model.block import SanaBlock
 from coevo.spaces.sana.model.config import SanaConfig
 from coevo.spaces.sana.model.embeddings import PatchEmbedding, TextEmbedding, TimeEmbedding
@@ -78,7 +78,7 @@ class SanaTransformer(nn.Module):
         """Whether blocks run on `coevo.kernels`, or (as they begin) on plain torch with diffusers' arithmetic. Returns
         the transformer itself."""
         for module in self.blocks.modules():
-            if isinstance(module, SanaBlock | SelfAttention | MixFFN):
+            if isinstance(module, SanaBlock | SelfAttention | RMSNorm | MixFFN):
                 module.fused = fused
         return self
 
@@ -125,9 +125,13 @@ class SanaTransformer(nn.Module):
         if keep is not None and len(keep) != len(self.blocks):
             raise InputError(f"keep says yes or no to {len(keep)} blocks, the transformer has {len(self.blocks)}")
         stem = self.embed(latents, timestep, text, text_mask)
-        x = stem.tokens
-        for index, block in enumerate(self.blocks):
-            if keep is None or keep[index]:
+        blocks = [block for index, block in enumerate(self.blocks) if keep is None or keep[index]]
+        joined = [block for block in blocks if type(block) is SanaBlock and block.fused and not block._forward_hooks]
+        if joined and len(joined) == len(blocks):
+            x = _run_joined(stem, joined)
+        else:
+            x = stem.tokens
+            for block in blocks:
                 x = block(x, stem.text, stem.text_mask, stem.time_table, stem.grid)
         return self.head(x, stem.time, stem.grid)
 
@@ -149,3 +153,17 @@ class SanaTransformer(nn.Module):
             raise InputError(f"text is [{batch}, T, {config.caption_channels}], got {list(text.shape)}")
         if text_mask is not None and text_mask.shape != text.shape[:2]:
             raise InputError(f"text_mask is {list(text.shape[:2])} as the text is, got {list(text_mask.shape)}")
+
+
+def _run_joined(stem: Embedded, blocks: Sequence[SanaBlock]) -> torch.Tensor:
+    """The blocks one after the other, a block's last residual and the next one's first norm as one operation."""
+    tables = torch.stack([block.table for block in blocks])[:, None] + stem.time_table
+    rows = [table.chunk(6, dim=1) for table in tables]
+    x = stem.tokens
+    normed = operations.modulated_norm(x, rows[0][1], rows[0][0], fused=True)
+    for index, block in enumerate(blocks):
+        x, update = block.inside(x, normed, rows[index], stem.text, stem.text_mask, stem.grid)
+        if index + 1 < len(blocks):
+            following = rows[index + 1]
+            x, normed = operations.residual_norm(x, update, following[1], following[0], rows[index][5], fused=True)
+    return operations.gated_residual(x, rows[-1][5], update, fused=True)

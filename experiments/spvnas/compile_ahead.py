@@ -19,8 +19,8 @@ import _work
 import torch
 from _work import Work, spread_designs
 
-from coevo.spaces.spvnas.judging.measured import capacity_of
 from coevo.spaces.spvnas.judging.measuring import design_ms, drawn_designs
+from coevo.spaces.spvnas.network.capacity import capacity_of
 from coevo.spaces.spvnas.network.static import build_network
 from coevo.spaces.spvnas.network.supernet import Supernet
 from coevo.spaces.spvnas.training import Batches, learner_of

@@ -25,8 +25,8 @@ from _work import Work
 from coevo.cost_models.point_cloud_latency import Prediction, quality, write_table
 from coevo.cost_models.point_cloud_latency.quality import proportional
 from coevo.cost_models.point_cloud_latency.unet import layers_of_unet
-from coevo.spaces.spvnas.judging.measured import capacity_of
 from coevo.spaces.spvnas.judging.measuring import Effort, design_ms, drawn_designs, space_table
+from coevo.spaces.spvnas.network.capacity import capacity_of
 
 TABLE = "latency_table.json"
 

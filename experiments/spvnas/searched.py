@@ -41,8 +41,8 @@ from coevo.search.space import Space
 from coevo.search.study import Study
 from coevo.spaces.spvnas.design import Backbone
 from coevo.spaces.spvnas.judging.inherited import InheritedScores
-from coevo.spaces.spvnas.judging.measured import capacity_of
 from coevo.spaces.spvnas.judging.measuring import Effort, design_ms, space_table
+from coevo.spaces.spvnas.network.capacity import capacity_of
 
 RATIOS = (0.5, 0.64, 1.0)
 SEARCHES = {

@@ -1,6 +1,7 @@
 """Training of networks over sparse tensors."""
 
+from coevo.kernels.sparse.training.batch import PaddedBatch
 from coevo.kernels.sparse.training.loss import cross_entropy
 from coevo.kernels.sparse.training.step import TrainingStep
 
-__all__ = ["TrainingStep", "cross_entropy"]
+__all__ = ["PaddedBatch", "TrainingStep", "cross_entropy"]

@@ -19,12 +19,11 @@ from torch import Tensor
 from coevo.errors import ConfigError, InputError
 from coevo.kernels.sparse.convolution.casts import WeightCopies
 from coevo.kernels.sparse.coordinates.status import check_status
-from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
-from coevo.kernels.sparse.inference.compile import DEFAULT_SPLITS, rooms
+from coevo.kernels.sparse.hierarchy import Hierarchy
+from coevo.kernels.sparse.inference.compile import DEFAULT_SPLITS
 from coevo.kernels.sparse.modules.minkunet import MinkUNet
 from coevo.kernels.sparse.modules.spvcnn import SPVCNN
-from coevo.kernels.sparse.shape import STAGES
-from coevo.kernels.sparse.tensors import SparseTensor
+from coevo.kernels.sparse.training.batch import PaddedBatch
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 _WARM_UPS = 3
@@ -67,25 +66,18 @@ class TrainingStep:
     ) -> None:
         if not isinstance(net, MinkUNet) or (isinstance(net, SPVCNN) and net.points != "voxels"):
             raise InputError(f"a TrainingStep takes a MinkUNet or an SPVCNN of voxels, got {type(net).__name__}")
-        room = rooms(capacity)
-        if len(room) != STAGES + 1 or min(room) < 1 or dtype not in (None, torch.float16, torch.bfloat16):
-            raise ConfigError(
-                f"capacity must be a number >= 1 or {STAGES + 1} of them, and dtype torch.float16, torch.bfloat16 or "
-                f"None, got {capacity} and {dtype}"
-            )
+        if dtype not in (None, torch.float16, torch.bfloat16):
+            raise ConfigError(f"dtype must be torch.float16, torch.bfloat16 or None, got {dtype}")
         self.device = next(net.parameters()).device
         self.uses_graph = self.device.type == "cuda" if graph is None else graph
         if self.uses_graph and self.device.type != "cuda":
             raise InputError(f"a CUDA graph needs a network on a CUDA device, this one is on {self.device}; move it")
-        self.net, self.loss, self.capacity, self.dtype = net, loss, room, dtype
-        self.scaler, self.ignored, self.splits = scaler, ignored, tuple(splits)
-        self.extent, self.batches = extent, batches
+        self.net, self.loss, self.dtype = net, loss, dtype
+        self.scaler, self.ignored = scaler, ignored
+        self.batch = PaddedBatch(
+            net.in_channels, capacity, self.device, splits=splits, extent=extent, batches=batches
+        )  # fmt: skip
         self._weights = None if dtype is None else WeightCopies(net.parameters(), dtype)
-        rows = room[0]
-        self._coords = torch.zeros((rows, 4), dtype=torch.int32, device=self.device)
-        self._feats = torch.zeros((rows, net.in_channels), device=self.device)
-        self._labels = torch.zeros(rows, dtype=torch.int64, device=self.device)
-        self._count = torch.zeros(1, dtype=torch.int32, device=self.device)
         self._graphs: tuple[Any, Any] | None = None
 
     def __call__(self, feats: Tensor, coords: Tensor, labels: Tensor, *, check: bool = True) -> Tensor:
@@ -100,46 +92,19 @@ class TrainingStep:
             InputError: shapes or devices do not fit, the batch exceeds the capacity, or, with `check`, the coordinates
                 repeat or no key holds them.
         """
-        rows = len(feats)
-        if rows > self.capacity[0]:
-            raise InputError(f"a batch has {rows} voxels, the capacity is {self.capacity[0]}; draw fewer, or capture "
-                             "another step")  # fmt: skip
-        if feats.shape != (rows, self.net.in_channels) or coords.shape != (rows, 4) or labels.shape != (rows,):
-            raise InputError(
-                f"expected features [N, {self.net.in_channels}], coordinates [N, 4] and labels [N], got "
-                f"{tuple(feats.shape)}, {tuple(coords.shape)} and {tuple(labels.shape)}"
-            )
-        if any(each.device != self.device for each in (feats, coords, labels)):
-            raise InputError(f"the network is on {self.device}; put features, coordinates and labels there too")
-        self._feats[:rows].copy_(feats)
-        self._coords[:rows].copy_(coords)
-        self._labels.fill_(self.ignored)
-        self._labels[:rows].copy_(labels)
-        self._count.fill_(rows)
+        self.batch.put(feats, coords, labels, ignored=self.ignored)
         if self.uses_graph:
             self._replay(check)
         else:
-            self._made = self._build()
+            self._made = self.batch.build()
             self._found = self._learn(self._made)
             if check:
                 self._made.check()
         return self._found.clone()
 
-    def _build(self) -> Hierarchy:
-        return build_levels(
-            self._coords, STAGES + 1, count=self._count, capacity=self.capacity, splits=self.splits,
-            extent=self.extent, batches=self.batches,
-        )  # fmt: skip
-
     def _learn(self, made: Hierarchy) -> Tensor:
         self.net.zero_grad(set_to_none=True)
-        order, finest = made.order.clamp(0, self.capacity[0] - 1).to(torch.int64), made.levels[0]
-        used = torch.arange(finest.capacity, device=self.device) < finest.count
-        channels = self.net.in_channels
-        flat = (order[:, None] * channels + torch.arange(channels, device=self.device)).view(-1)
-        feats = self._feats.view(-1).gather(0, flat).view(-1, channels)  # a tenth of the time of whole rows of 16 bytes
-        x = SparseTensor(feats, finest.coords, finest.stride, made.caches())
-        labels = torch.where(used, self._labels[order], self.ignored)
+        x, labels = self.batch.features(made), self.batch.labels(made, self.ignored)
         if self._weights is not None:
             self._weights.refresh()
         with (
@@ -171,7 +136,7 @@ class TrainingStep:
         held, peak = torch.cuda.memory_allocated(self.device), torch.cuda.max_memory_allocated(self.device)
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UPS):
-                self._learn(self._build())
+                self._learn(self.batch.build())
                 gc.collect()  # a map and its inverse refer to each other: 190 MiB that the next would add to
         torch.cuda.current_stream(self.device).wait_stream(stream)
         with torch.no_grad():
@@ -186,7 +151,7 @@ class TrainingStep:
         with torch.cuda.graph(self._graphs[0], stream=stream):  # where cuBLAS has its workspace already
             if needed > peak:  # else others held more before, and what the warm-ups took is not known
                 self._reserve(needed - held)
-            self._made = self._build()
+            self._made = self.batch.build()
         with torch.cuda.graph(self._graphs[1], pool=self._graphs[0].pool(), stream=stream):
             self._found = self._learn(self._made)
         return self._graphs

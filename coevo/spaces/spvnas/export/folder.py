@@ -22,8 +22,9 @@ from coevo.spaces.spvnas.data.labels import CLASSES
 from coevo.spaces.spvnas.data.scan import Scan, ScanSource
 from coevo.spaces.spvnas.design import Backbone
 from coevo.spaces.spvnas.judging.inherited import InheritedScores
-from coevo.spaces.spvnas.judging.measured import capacity_of, compile_network, network_ms
+from coevo.spaces.spvnas.judging.measured import compile_network, network_ms
 from coevo.spaces.spvnas.judging.stages import SUPERNET, TABLE
+from coevo.spaces.spvnas.network.capacity import capacity_of
 from coevo.spaces.spvnas.network.files import load_network, save_network
 from coevo.spaces.spvnas.network.macs import parameters_of, total_macs
 from coevo.spaces.spvnas.preparing import recipe_of

@@ -12,25 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from coevo.kernels.sparse.hierarchy import build_levels
 from coevo.kernels.sparse.inference import compile_for_inference
 from coevo.kernels.sparse.modules.minkunet import MinkUNet
-from coevo.kernels.sparse.shape import STAGES
 from coevo.spaces.spvnas.data.voxels import VoxelSample
 
-LEVELS = STAGES + 1
-ROOM = 1.1
 CALLS = 5
-
-
-def capacity_of(samples: Sequence[VoxelSample], points: str = "voxels") -> tuple[int, ...]:
-    """Rows at strides 1 to 16 that hold every one of these scans, and a tenth more."""
-    most = [0] * LEVELS
-    for sample in samples:
-        rows = [int(level.count) for level in build_levels(sample.coords, LEVELS).levels]
-        rows[0] = len(sample.point_coords) if points == "raw" else rows[0]
-        most = [max(pair) for pair in zip(most, rows, strict=True)]
-    return tuple(int(ROOM * each) + 64 for each in most)
 
 
 def compile_network(net: MinkUNet, capacity: Sequence[int], dtype: torch.dtype) -> Any:

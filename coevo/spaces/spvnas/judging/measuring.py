@@ -16,7 +16,8 @@ from coevo.search.canonical import stream
 from coevo.search.space import Space
 from coevo.spaces.spvnas.data.voxels import VoxelSample
 from coevo.spaces.spvnas.design import Backbone, Bounds
-from coevo.spaces.spvnas.judging.measured import capacity_of, compile_network, network_ms
+from coevo.spaces.spvnas.judging.measured import compile_network, network_ms
+from coevo.spaces.spvnas.network.capacity import capacity_of
 from coevo.spaces.spvnas.network.static import build_network
 
 SPANNED = 200

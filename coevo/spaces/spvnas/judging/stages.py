@@ -149,7 +149,7 @@ class WholeStage(PartStage):
     def setup(self, context: Context) -> None:
         super().setup(context)
         from coevo.cost_models.point_cloud_latency import fingerprint
-        from coevo.spaces.spvnas.judging.measured import capacity_of
+        from coevo.spaces.spvnas.network.capacity import capacity_of
 
         device = self.setting.device()
         self.table.check_device(fingerprint(str(device)))

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from coevo.errors import ConfigError, InputError
+from coevo.kernels.sparse.training import PaddedBatch
 from coevo.search.canonical import stream
 from coevo.search.space import Space
 from coevo.spaces.spvnas.data.labels import IGNORED
@@ -26,7 +27,7 @@ from coevo.spaces.spvnas.design import MOST_DEPTH, Backbone, Bounds
 from coevo.spaces.spvnas.network.channel_groups import channel_groups
 from coevo.spaces.spvnas.network.supernet import Supernet
 from coevo.spaces.spvnas.training.batches import Batches
-from coevo.spaces.spvnas.training.learners import cross_entropy, make_scaler, scaled
+from coevo.spaces.spvnas.training.learners import ROOM_SHARES, cross_entropy, make_scaler, scaled
 from coevo.spaces.spvnas.training.loop import Curve, train
 from coevo.spaces.spvnas.training.parallel import Group
 from coevo.spaces.spvnas.training.recipe import Recipe
@@ -61,13 +62,22 @@ class Plan:
 
 
 class SandwichLearner:
-    """The gradients of an update, of all its designs; which they are follows from (seed, step)."""
+    """The gradients of an update, of all its designs; which they are follows from (seed, step).
 
-    def __init__(self, net: Supernet, recipe: Recipe, plan: Plan, device: torch.device) -> None:
+    Args:
+        padded: whether batches lie in buffers of one capacity; on CUDA devices if None, where every update has other
+            designs and would compile kernels for other numbers of rows as well. Not for points "raw".
+    """
+
+    def __init__(
+        self, net: Supernet, recipe: Recipe, plan: Plan, device: torch.device, padded: bool | None = None
+    ) -> None:
         self.net: nn.Module = net
         self._supernet = net
         self.recipe, self.plan, self.device = recipe, plan, device
         self.scaler: Any = make_scaler(recipe.precision, device)
+        self.padded = device.type == "cuda" and net.bounds.points != "raw" if padded is None else padded
+        self._batch: PaddedBatch | None = None
         self._first_sandwich = int(plan.whole * recipe.steps)
         self._depths = ProgressiveDepth(MOST_DEPTH, 1, plan.full_depth)
 
@@ -94,8 +104,7 @@ class SandwichLearner:
     def __call__(self, sample: VoxelSample, step: int) -> Tensor:
         net = self._supernet
         net.zero_grad(set_to_none=True)
-        x = network_input(sample, net.bounds.points)
-        labels = target(sample, x)
+        x, labels = self._input(sample)
 
         def run(design: Backbone) -> Tensor:
             net.set_design(design)
@@ -107,6 +116,20 @@ class SandwichLearner:
             self.designs(step), run, lambda logits: cross_entropy(logits, labels), used=labels != IGNORED,
             scale=lambda loss: scaled(loss, self.scaler),
         )  # fmt: skip
+
+    def _input(self, sample: VoxelSample) -> tuple[Any, Tensor]:
+        """What the network takes, and the labels of its rows."""
+        if not self.padded:
+            x = network_input(sample, self._supernet.bounds.points)
+            return x, target(sample, x)
+        if self._batch is None:
+            rows = self.recipe.batch * self.recipe.most_voxels
+            room = [int(share * rows) for share in ROOM_SHARES]
+            self._batch = PaddedBatch(sample.feats.shape[1], room, self.device)
+        self._batch.put(sample.feats, sample.coords, sample.labels, ignored=IGNORED)
+        made = self._batch.build()
+        made.check()
+        return self._batch.features(made), self._batch.labels(made, IGNORED)
 
 
 def deepened(design: Backbone, least: int) -> Backbone:

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from coevo.errors import InputError
 from coevo.kernels.sparse.tensors import PointTensor, SparseTensor
+from coevo.kernels.sparse.training import PaddedBatch
 from coevo.spaces.spvnas.data.labels import CLASSES
 from coevo.spaces.spvnas.data.scan import ScanSource
 from coevo.spaces.spvnas.data.voxels import VoxelSample, voxelize_scan
+from coevo.spaces.spvnas.network.capacity import capacity_of
 from coevo.spaces.spvnas.training.metrics import Confusion, Scores
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -54,6 +56,8 @@ class Validation:
         voxel_m: a voxel's edge in metres. Nothing is left out: no cap on voxels.
         points: of the networks: "none", "voxels" or "raw".
         device: where the scans are kept, with their maps.
+        padded: whether all voxels lie in buffers of one capacity; on CUDA devices if None, where kernels are compiled
+            once for all scans and designs then. Not for points "raw".
 
     Raises:
         InputError: no scan, or one without labels.
@@ -62,20 +66,37 @@ class Validation:
     def __init__(
         self, source: ScanSource, numbers: Sequence[int] | None = None, *, voxel_m: float = 0.05,
         points: str = "voxels", device: torch.device | str = "cpu", classes: int = len(CLASSES),
+        padded: bool | None = None,
     ) -> None:  # fmt: skip
         self.device, self.points, self.classes, self.source = torch.device(device), points, classes, source.source
+        self.padded = self.device.type == "cuda" and points != "raw" if padded is None else padded
         self.numbers = list(range(len(source)) if numbers is None else numbers)
         if not self.numbers:
             raise InputError("validation needs at least one scan, the source has none")
         self.samples: list[VoxelSample] = []
-        self._judges: list[_Judge] = []
         for number in self.numbers:
             scan = source[number]
             if scan.labels is None:
                 raise InputError(f"scan {scan.name} has no labels: it cannot judge")
-            sample = voxelize_scan(scan, voxel_m).to(self.device)
-            self.samples.append(sample)
-            self._judges.append(_Judge(network_input(sample, points), sample.inverse, sample.point_labels))
+            self.samples.append(voxelize_scan(scan, voxel_m).to(self.device))
+        self._judges = [
+            _Judge(x, sample.inverse, sample.point_labels)
+            for x, sample in zip(self._inputs(), self.samples, strict=True)
+        ]
+
+    def _inputs(self) -> list[SparseTensor | PointTensor]:
+        if not self.padded:
+            return [network_input(sample, self.points) for sample in self.samples]
+        batch = PaddedBatch(self.samples[0].feats.shape[1], capacity_of(self.samples), self.device)
+        found: list[SparseTensor | PointTensor] = []
+        for sample in self.samples:
+            batch.put(sample.feats, sample.coords)
+            made = batch.build()
+            made.check()
+            x = batch.features(made)
+            x.caches.inverse = made.places.clamp(min=0)
+            found.append(x)
+        return found
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -11,7 +11,7 @@ from coevo.errors import ConfigError, InputError
 from coevo.spaces.spvnas.design import Bounds
 from coevo.spaces.spvnas.judging.inherited import InheritedScores
 from coevo.spaces.spvnas.network.supernet import Supernet
-from coevo.spaces.spvnas.training import Recipe, Validation
+from coevo.spaces.spvnas.training import Batches, Recipe, Validation
 from coevo.spaces.spvnas.training.supernet import Plan, SandwichLearner, deepened, load_supernet, train_supernet
 from tests.spaces.spvnas.scans import Slopes
 
@@ -64,3 +64,21 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(tmp_path) -> None:
     extracted = judge.extract(BOUNDS.smallest)
     assert (validation.score(extracted).confusion == found.confusion).all()
     assert (judge.of(BOUNDS.smallest, validation).confusion == found.confusion).all()
+
+
+def test_padded_batches_have_the_same_gradients() -> None:
+    how = Recipe(100, 2, voxel_m=0.4, most_voxels=400, precision="float32")
+    sample = Batches(Slopes(), how).at(0)
+    found = []
+    for padded in (False, True):
+        torch.manual_seed(0)
+        learner = SandwichLearner(Supernet(BOUNDS).train(), how, Plan(0.0, 0.0, 1), torch.device("cpu"), padded)
+        loss = float(learner(sample, 3))
+        again = float(learner(sample, 3)) if padded else loss  # the buffers are used again
+        assert again == pytest.approx(loss, rel=1e-5)
+        found.append((loss, dict(learner.net.named_parameters())))
+    (plain_loss, plain), (padded_loss, padded) = found
+    assert padded_loss == pytest.approx(plain_loss, rel=1e-5)
+    for name, each in plain.items():
+        if each.grad is not None:
+            assert (each.grad - padded[name].grad).norm() <= 1e-3 * each.grad.norm(), name

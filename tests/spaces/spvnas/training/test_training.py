@@ -230,6 +230,17 @@ def test_every_raw_point_counts(points) -> None:
         assert len({(a, b) for a, b in zip(inverse, mine, strict=True)}) == len(set(inverse))
 
 
+@pytest.mark.parametrize("points", ["none", "voxels"])
+def test_padded_scans_judge_alike(points) -> None:
+    net = network(points).eval()
+    plain, padded = (Validation(Slopes(2), voxel_m=0.4, points=points, padded=each) for each in (False, True))
+    rooms = {len(x.feats) for x in padded.inputs()}
+    assert len(rooms) == 1 and rooms.pop() > max(len(x.feats) for x in plain.inputs())
+    assert np.array_equal(plain.score(net).confusion, padded.score(net).confusion)
+    for a, b in zip(plain._judges, padded._judges, strict=True):
+        assert torch.equal(plain.predict(net, a.x, a.inverse), padded.predict(net, b.x, b.inverse))
+
+
 def test_two_processes_train_as_one(tmp_path) -> None:
     script = tmp_path / "two.py"
     script.write_text(

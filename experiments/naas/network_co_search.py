@@ -10,10 +10,11 @@ judges accuracy by it, at the size at which the chip runs the network:
     network   the network on Eyeriss as it is, under the same condition
     random    as `both`, by random search
 
-Every arm begins with the design next to Eyeriss and the largest network. Equal numbers of designs and of mappings a layer. An arm that finds no network that is accurate enough stays with the
-largest on Eyeriss, a ratio of 1, and `found` is 0. At the end all are mapped again alike; the bound on accuracy is a
-supernet's, not that of networks trained from scratch, and 1,797 digits are not ImageNet: the paper's 4.88 times (3.01
-for the accelerator alone) are beside, not reproduced.
+Every arm begins with the design next to Eyeriss and the largest network. Equal numbers of designs and of mappings a
+layer. An arm that finds no network that is accurate enough stays with the largest on Eyeriss, a ratio of 1, and
+`found` is 0. At the end all are mapped again alike; the bound on accuracy is a supernet's, not that of networks
+trained from scratch, and 1,797 digits are not ImageNet: the paper's 4.88 times (3.01 for the accelerator alone) are
+beside, not reproduced.
 """
 
 from __future__ import annotations

@@ -17,12 +17,13 @@ from coevo.errors import InputError
 from coevo.kernels.sparse.convolution.autograd import convolve
 from coevo.kernels.sparse.convolution.epilogue import Epilogue
 from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
-from coevo.kernels.sparse.inference.compile import DEFAULT_SPLITS, rooms
+from coevo.kernels.sparse.inference.compile import rooms
 from coevo.kernels.sparse.maps.kernel_map import KernelMap
 from coevo.kernels.sparse.modules.macs import count_pairs
 from coevo.kernels.sparse.points.devoxelize import Corners, devoxelize
 from coevo.kernels.sparse.points.lookup import find_corners
 from coevo.kernels.sparse.points.scatter_mean import Membership, scatter_mean
+from coevo.kernels.sparse.shape import DEFAULT_SPLITS
 
 LEVELS = 5
 Progress = Callable[[float, float, str], None]

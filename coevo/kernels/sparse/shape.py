@@ -14,6 +14,9 @@ CHANNELS = (32, 32, 64, 128, 256, 256, 128, 96, 96)
 """Of the stem, the four stages down and the four up, at width 1 (released code of SPVNAS)."""
 STAGES = 4
 """Down, and as many up."""
+DEFAULT_SPLITS = (1, 1, 1, 2, 3)
+"""Of a 3x3x3 map's rows, at strides 1 to 16: where wide layers have too few rows to fill a GPU, ranges of offsets run
+side by side."""
 
 
 def widths(width: float) -> tuple[int, ...]:

@@ -67,7 +67,7 @@ def on_kernels(monkeypatch):
 
     if DEVICE == "cpu":
         monkeypatch.setattr(load("inference.compile"), "build_levels", build_levels)
-        monkeypatch.setattr(load("training.step"), "build_levels", build_levels)
+        monkeypatch.setattr(load("training.batch"), "build_levels", build_levels)
         monkeypatch.setattr(load("convolution.dispatch"), "default_plan", tiles)
         monkeypatch.setattr(load("maps.build"), "compacted_pairs", load("maps.triton_pairs").compacted_pairs)
         for name in ("points.devoxelize", "points.scatter_mean", "points.lookup", "modules.batch_norm"):

@@ -23,6 +23,7 @@ from coevo.kernels.sparse.modules.minkunet import MinkUNet
 from coevo.kernels.sparse.modules.spvcnn import SPVCNN
 from coevo.kernels.sparse.recorded import streams
 from coevo.kernels.sparse.recorded.streams import NotRecordable, on, whole_device
+from coevo.kernels.sparse.shape import DEFAULT_SPLITS
 from coevo.kernels.sparse.tensors import SparseTensor
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 LEVEL_SHARES = (1.0, 0.8, 0.55, 0.3, 0.15)
 """Of the capacity, for strides 1, 2, 4, 8 and 16: an HDL-64E scan at 5 cm has 1, 0.73, 0.45, 0.23 and 0.10."""
-DEFAULT_SPLITS = (1, 1, 1, 2, 3)
-"""Where wide layers have too few rows to fill a GPU, ranges of offsets run side by side."""
 
 
 MAPS, NETWORK = 0, 1

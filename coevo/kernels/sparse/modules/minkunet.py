@@ -13,7 +13,7 @@ from coevo.kernels.sparse.modules.batch_norm import BatchNorm
 from coevo.kernels.sparse.modules.block_training import forked
 from coevo.kernels.sparse.modules.blocks import ConvBlock, ResidualBlock, layers_of, run_fused, run_stage
 from coevo.kernels.sparse.modules.conv import Conv3d
-from coevo.kernels.sparse.shape import STAGES, UNetShape, widths
+from coevo.kernels.sparse.shape import DEFAULT_SPLITS, STAGES, UNetShape, widths
 from coevo.kernels.sparse.tensors import SparseTensor
 
 
@@ -113,6 +113,6 @@ def prepare(x: SparseTensor) -> None:
     device, once a scan."""
     if not x.feats.is_cuda or not len(x.feats) or len(x.caches.levels) > 1:
         return
-    made = build_levels(x.coords, STAGES + 1).caches()
+    made = build_levels(x.coords, STAGES + 1, splits=DEFAULT_SPLITS).caches()
     x.caches.levels.update(made.levels)
     x.caches.maps.update(made.maps)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from coevo.errors import ConfigError, InputError
 from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
-from coevo.kernels.sparse.inference.compile import DEFAULT_SPLITS, rooms
-from coevo.kernels.sparse.shape import STAGES
+from coevo.kernels.sparse.inference.compile import rooms
+from coevo.kernels.sparse.shape import DEFAULT_SPLITS, STAGES
 from coevo.kernels.sparse.tensors import SparseTensor
 
 
@@ -99,7 +99,9 @@ class PaddedBatch:
         """int64 [capacity], those of `put`, in the order of the levels; `ignored` in rows that are not in use."""
         finest = made.levels[0]
         used = torch.arange(finest.capacity, device=self.device) < finest.count
-        return torch.where(used, self._labels[self._order(made)], ignored)
+        found: Tensor = torch.where(used, self._labels[self._order(made)], ignored)
+        return found
 
     def _order(self, made: Hierarchy) -> Tensor:
-        return made.order.clamp(0, self.capacity[0] - 1).to(torch.int64)
+        order: Tensor = made.order.clamp(0, self.capacity[0] - 1).to(torch.int64)
+        return order

@@ -20,9 +20,9 @@ from coevo.errors import ConfigError, InputError
 from coevo.kernels.sparse.convolution.casts import WeightCopies
 from coevo.kernels.sparse.coordinates.status import check_status
 from coevo.kernels.sparse.hierarchy import Hierarchy
-from coevo.kernels.sparse.inference.compile import DEFAULT_SPLITS
 from coevo.kernels.sparse.modules.minkunet import MinkUNet
 from coevo.kernels.sparse.modules.spvcnn import SPVCNN
+from coevo.kernels.sparse.shape import DEFAULT_SPLITS
 from coevo.kernels.sparse.training.batch import PaddedBatch
 
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -23,12 +23,12 @@ import torch
 from coevo.errors import InputError
 from coevo.kernels.sparse.convolution.plan import Plan
 from coevo.kernels.sparse.hierarchy import Hierarchy, build_levels
-from coevo.kernels.sparse.inference.compile import DEFAULT_SPLITS, compile_for_inference, rooms
+from coevo.kernels.sparse.inference.compile import compile_for_inference, rooms
 from coevo.kernels.sparse.inference.folding import FoldedConv
 from coevo.kernels.sparse.inference.static_unet import LEVELS, StaticUNet
 from coevo.kernels.sparse.maps.kernel_map import KernelMap
 from coevo.kernels.sparse.modules.minkunet import MinkUNet
-from coevo.kernels.sparse.shape import STAGES
+from coevo.kernels.sparse.shape import DEFAULT_SPLITS, STAGES
 from coevo.kernels.sparse.tuning.candidates import plans_of, splits_of
 from coevo.kernels.sparse.tuning.tuned import Tuning, keep
 

@@ -12,14 +12,15 @@ from coevo.search.registry import load_attribute
 _LOADERS = {
     "backbone.json": "coevo.spaces.spvnas.network.files:load_network",
     "detector.json": "coevo.spaces.spvnas.detection.files:load_detector",
+    "sana.json": "coevo.spaces.sana.export.folder:load_sampler",
     "layout.json": "coevo.spaces.quantumnas.export.loading:load",
 }
 """Where each space's loader is, by the file that tells its exports from others."""
 
 
 def load(folder: Path | str) -> Any:
-    """A network or detector of SPVNAS as a torch module in evaluation mode, or a quantum design as
-    `quantumnas.Exported`.
+    """A network or detector of SPVNAS as a torch module in evaluation mode, a transformer of Sana's kind with how it
+    samples (`sana.export.sampler.SanaSampler`), or a quantum design as `quantumnas.Exported`.
 
     Raises:
         InputError: the folder is no such export, or a file in it is missing, damaged or of another version.

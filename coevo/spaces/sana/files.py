@@ -30,6 +30,30 @@ def whole_folder(target: Path | str) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def whole_parts(target: Path | str, last: str) -> Iterator[Path]:
+    """A new folder to write into, whose entries go into the folder `target` at the end, `last` after all others: a
+    reader who asks for that one first never meets half of them. After an error before that nothing has changed.
+
+    Raises:
+        InputError: `target` holds an entry of such a name already.
+    """
+    target = Path(target)
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    part.mkdir(parents=True)
+    try:
+        yield part
+        names = sorted((each.name for each in part.iterdir()), key=lambda name: (name == last, name))
+        taken = [name for name in names if (target / name).exists()]
+        if taken:
+            raise InputError(f"{target} holds {', '.join(taken)} already; name a new folder, or remove them first")
+        target.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            os.replace(part / name, target / name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def write_whole(path: Path | str, data: bytes) -> None:
     """Writes a file under another name and renames it, so that nobody ever sees half of it."""
     path = Path(path)

@@ -89,7 +89,6 @@ def save_transformer(model: SanaTransformer, folder: Path | str, *, shard_bytes:
         InputError: the folder holds something.
         MissingExtra: safetensors is not installed.
     """
-    library = _safetensors()
     weights = to_diffusers(model.state_dict())
     shards = _shards(weights, shard_bytes)
     stem = WEIGHTS if model.config.is_uniform else OWN_WEIGHTS
@@ -98,15 +97,14 @@ def save_transformer(model: SanaTransformer, folder: Path | str, *, shard_bytes:
         if len(shards) == 1:
             files = [f"{stem}.safetensors"]
         for file, names in zip(files, shards, strict=True):
-            held = {name: weights[name].detach().cpu().contiguous() for name in names}
-            library.save_file(held, part / file, {"format": "pt"})
+            write_tensors(part / file, {name: weights[name] for name in names})
         if len(shards) > 1:
             index = {
                 "metadata": {"total_size": sum(each.nbytes for each in weights.values())},
                 "weight_map": {name: file for file, names in zip(files, shards, strict=True) for name in names},
             }
-            _write_json(part / f"{stem}.safetensors.index.json", index)
-        _write_json(part / CONFIG, to_diffusers_config(model.config))
+            write_json(part / f"{stem}.safetensors.index.json", index)
+        write_json(part / CONFIG, to_diffusers_config(model.config))
 
 
 def load_transformer(
@@ -152,7 +150,7 @@ def read_config(folder: Path | str) -> SanaConfig:
         InputError: it is missing, damaged, or of another model.
     """
     path = Path(folder) / CONFIG
-    return from_diffusers_config(_read_json(path), str(path))
+    return from_diffusers_config(read_json(path), str(path))
 
 
 def _shards(weights: Mapping[str, torch.Tensor], shard_bytes: int) -> list[list[str]]:
@@ -173,7 +171,7 @@ def _read_weights(folder: Path, config: SanaConfig) -> dict[str, torch.Tensor]:
     index = folder / f"{stem}.safetensors.index.json"
     files: Sequence[str] = (f"{stem}.safetensors",)
     if index.is_file():
-        named = _read_json(index).get("weight_map")
+        named = read_json(index).get("weight_map")
         if not isinstance(named, dict) or not all(isinstance(each, str) for each in named.values()):
             raise InputError(f"{index} is damaged: it has no weight_map from tensors to files")
         files = sorted(set(named.values()))
@@ -182,11 +180,18 @@ def _read_weights(folder: Path, config: SanaConfig) -> dict[str, torch.Tensor]:
             raise InputError(f"{index} names {outside[0]!r}, which is not a file of its own folder")
     weights: dict[str, torch.Tensor] = {}
     for file in files:
-        weights.update(_read_tensors(folder / file))
+        weights.update(read_tensors(folder / file))
     return weights
 
 
-def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """A safetensors file as diffusers writes them. MissingExtra where safetensors is not installed."""
+    held = {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
+    _safetensors().save_file(held, path, {"format": "pt"})
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """A safetensors file's tensors. InputError where it is missing or truncated."""
     library = _safetensors()
     if not path.is_file():
         raise InputError(f"{path.parent} lacks {path.name}: copy the checkpoint whole, in diffusers' layout")
@@ -199,7 +204,8 @@ def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
     return read
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A file's object of JSON. InputError where it is missing or damaged."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -211,7 +217,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return document
 
 
-def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Indented, with sorted keys, as diffusers writes them."""
     path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 

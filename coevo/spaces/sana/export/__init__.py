@@ -1,0 +1,1 @@
+"""What leaves coevo: folders in diffusers' layout, `torch.export` programs, a card."""

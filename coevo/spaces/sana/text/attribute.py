@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from coevo.errors import InputError
@@ -43,6 +44,28 @@ def tokens_of(captions: Sequence[str], most_words: int = 15) -> tuple[Tensor, Te
     return tokens, tokens > 0
 
 
+class CaptionLayer(nn.Module):
+    """Attention over the words and a perceptron, each behind a LayerNorm."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+        self.perceptron = nn.Sequential(
+            nn.LayerNorm(channels), nn.Linear(channels, 4 * channels), nn.GELU(), nn.Linear(4 * channels, channels)
+        )
+
+    def forward(self, x: Tensor, there: Tensor) -> Tensor:
+        """x [B, T, channels]; `there` bool [B, 1, 1, T]."""
+        parts = self.qkv(self.attention_norm(x)).view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        read = F.scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask=there)
+        x = x + self.out(read.transpose(1, 2).reshape(x.shape))
+        made: Tensor = x + self.perceptron(x)
+        return made
+
+
 class AttributeEncoder(nn.Module):
     """Word and place embeddings, then a few layers of attention over the caption.
 
@@ -62,13 +85,7 @@ class AttributeEncoder(nn.Module):
         self.channels, self.most_words = channels, most_words
         self.words = nn.Embedding(_FIRST_WORD + len(VOCABULARY), channels)
         self.places = nn.Parameter(torch.randn(1 + most_words, channels))
-        layer = [
-            nn.TransformerEncoderLayer(
-                channels, heads, 4 * channels, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
-            )
-            for _ in range(layers)
-        ]
-        self.layers = nn.ModuleList(layer)
+        self.layers = nn.ModuleList(CaptionLayer(channels, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(channels)
 
     def tokens_of(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -80,8 +97,8 @@ class AttributeEncoder(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Features [B, T, channels] of tokens [B, T]; those after a caption's end mean nothing."""
         features = self.words(tokens) + self.places[: tokens.shape[1]]
-        after = tokens == 0
+        there = (tokens > 0)[:, None, None]
         for layer in self.layers:
-            features = layer(features, src_key_padding_mask=after)
+            features = layer(features, there)
         normed: Tensor = self.norm(features)
         return normed

@@ -27,7 +27,7 @@ from coevo.spaces.sana.model.config import SanaConfig
 from coevo.spaces.sana.model.macs import macs_of, parameters_of
 from coevo.spaces.sana.model.transformer import SanaTransformer
 from coevo.spaces.sana.text.attribute import AttributeEncoder
-from coevo.spaces.sana.training import Batch, Curve, Drawn, HeldOutLoss, Recipe, in_parts, train
+from coevo.spaces.sana.training import Batch, Curve, Drawn, FlowLearner, HeldOutLoss, Recipe, in_parts, train
 from coevo.spaces.sana.training.captured import learner_of
 from coevo.supernets.reproducibility import seed_of
 
@@ -53,6 +53,8 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     options.add_argument("--held-out", type=int, default=1024, help="that judge")
     options.add_argument("--batch", type=int, default=128)
     options.add_argument("--learning-rate", type=float, default=6e-4)
+    options.add_argument("--fused", action="store_true", help="blocks on coevo's kernels")
+    options.add_argument("--eager", action="store_true", help="no CUDA graphs")
     return options
 
 
@@ -88,7 +90,7 @@ class Scenes:
             given.width, depth, cross_heads=given.width // 32, channels=3 * given.fold**2,
             sample_size=given.size_px // given.fold, caption_channels=_columns(given),
         )  # fmt: skip
-        return SanaTransformer(config).to(self.device)
+        return SanaTransformer(config).to(self.device).use_fused(given.fused)
 
     def recipe(self, steps: int, **changes: Any) -> Recipe:
         """One rate after a short warm-up, as Sana's: no schedule whose end would favour one length."""
@@ -99,8 +101,9 @@ class Scenes:
     def train(self, model: SanaTransformer, recipe: Recipe, validate_every: int) -> Curve:
         """In place; validated by the images that judge."""
         at = range(0, recipe.steps + 1, validate_every)
+        learner = FlowLearner(model, recipe) if self.arguments.eager else learner_of(model, recipe)
         return train(
-            learner_of(model, recipe), self.drawn, recipe, checkpoint_every=max(1, validate_every),
+            learner, self.drawn, recipe, checkpoint_every=max(1, validate_every),
             validate=lambda: self.judge(model), validate_at=at,
         )  # fmt: skip
 

@@ -67,7 +67,7 @@ def test_sandwiches_make_subnets_better_than_the_largest_alone_does():
     small, held_out, found = Subnet((True, False, True), (0.5,) * 3, ("softmax",) * 3), HeldOutLoss([DATA]), {}
     for whole in (0.25, 1.0):
         net = identity_supernet(transformer(3, ffn_ratio=2.0).config, RATIOS, seed=2)
-        how = Recipe(40, 3e-3, seed=1)
+        how = Recipe(20, 3e-3, seed=1)
         train(SandwichLearner(net, how, Plan(whole)), Drawn(DATA, 12), how)
         net.set_design(small)
         found[whole] = held_out(net)

@@ -30,6 +30,7 @@ from coevo.spaces.sana.training import (
     recover,
     train,
 )
+from coevo.spaces.sana.training.captured import CapturedFlowLearner, learner_of
 from coevo.supernets.checkpoints import Checkpoints
 from tests.spaces.sana.small import batch, transformer
 
@@ -239,3 +240,26 @@ def test_names_and_pairs_that_do_not_exist():
     how = Recipe(1)
     with pytest.raises(InputError, match="nothing to train"):
         train(FlowLearner(net, how), Drawn(DATA, 8), how)
+
+
+def test_captured_steps_need_a_device_and_a_precision_that_a_graph_can_keep():
+    with pytest.raises(InputError, match="captured steps need a CUDA device"):
+        CapturedFlowLearner(transformer(1), Recipe(300))
+    assert type(learner_of(transformer(1), Recipe(300))) is FlowLearner
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_captured_step_is_the_step(precision):
+    how, weights = Recipe(12, 1e-3, precision=precision, drop_text=0.3), []
+    null = (torch.zeros(3, 8), torch.tensor([True, False, False]))
+    for kind in (FlowLearner, CapturedFlowLearner):
+        net = transformer(2, trained=False).cuda()
+        curve = train(kind(net, how, null), Drawn(DATA.to("cuda"), 8), how)
+        weights.append((curve.losses[-1][1], torch.cat([each.detach().flatten() for each in net.parameters()])))
+    (loss, one), (captured, other) = weights
+    assert captured == pytest.approx(loss, rel=1e-3) and (one - other).norm() < 1e-2 * one.norm()
+    with pytest.raises(InputError, match="batches of one shape"):
+        learner = CapturedFlowLearner(transformer(2).cuda(), replace(how, drop_text=0.0))
+        learner(Drawn(DATA.to("cuda"), 8)(0), 0)
+        learner(Drawn(DATA.to("cuda"), 4)(0), 0)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from coevo.errors import ConfigError, InputError
 from coevo.spaces.sana.autoencoder.network import Autoencoder, diffusers_config
@@ -141,20 +140,10 @@ def _mark(sampler: SanaSampler, card: Mapping[str, Any], digests: Mapping[str, s
         "autoencoder": None
         if autoencoder is None
         else {"shape": autoencoder.to_json(), "scale": float(autoencoder.scale)},
-        "text": None if text is None else {"shape": _shape_of(text), "vocabulary": list(VOCABULARY)},
+        "text": None if text is None else {"shape": text.to_json(), "vocabulary": list(VOCABULARY)},
         "card": dict(card),
         "files": dict(digests),
     }
-
-
-def _shape_of(text: AttributeEncoder) -> dict[str, Any]:
-    layers = list(text.layers)
-    shape: dict[str, Any] = {"channels": text.channels, "layers": len(layers), "most_words": text.most_words}
-    if layers:
-        attention = layers[0].self_attn
-        assert isinstance(attention, nn.MultiheadAttention)
-        shape["heads"] = attention.num_heads
-    return shape
 
 
 def _text(document: Mapping[str, Any], folder: Path) -> AttributeEncoder:

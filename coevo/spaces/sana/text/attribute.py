@@ -82,11 +82,17 @@ class AttributeEncoder(nn.Module):
         super().__init__()
         if channels % heads:
             raise InputError(f"channels: expected a multiple of the {heads} heads, got {channels}")
-        self.channels, self.most_words = channels, most_words
+        self.channels, self.heads, self.most_words = channels, heads, most_words
         self.words = nn.Embedding(_FIRST_WORD + len(VOCABULARY), channels)
         self.places = nn.Parameter(torch.randn(1 + most_words, channels))
         self.layers = nn.ModuleList(CaptionLayer(channels, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(channels)
+
+    def to_json(self) -> dict[str, int]:
+        """The arguments that make it."""
+        return {
+            "channels": self.channels, "layers": len(self.layers), "heads": self.heads, "most_words": self.most_words
+        }  # fmt: skip
 
     def tokens_of(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         """`tokens_of` on the encoder's device."""

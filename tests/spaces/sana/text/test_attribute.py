@@ -37,6 +37,7 @@ def test_an_unknown_word_is_named() -> None:
 def test_features_follow_from_the_words_and_their_order(layers: int) -> None:
     torch.manual_seed(0)
     encoder = AttributeEncoder(32, layers).eval()
+    assert encoder.to_json() == {"channels": 32, "layers": layers, "heads": 4, "most_words": 15}
     tokens, _ = encoder.tokens_of(["a red ring and a blue cross", "a blue ring and a red cross", "a ring"])
     features = encoder(tokens)
     assert features.shape == (3, 16, 32)

@@ -121,9 +121,9 @@ def measure(coords: torch.Tensor, width: float = 1.0, splits: tuple[int, ...] | 
     """Times of the convolutions of MinkUNet in float16 on the voxels `coords`, int32 [N, 4] on a CUDA device."""
     from coevo.kernels.sparse.convolution.defaults import default_plan
     from coevo.kernels.sparse.hierarchy import build_levels
-    from coevo.kernels.sparse.shape import DEFAULT_SPLITS
     from coevo.kernels.sparse.inference.static_unet import StaticUNet
     from coevo.kernels.sparse.modules.minkunet import MinkUNet
+    from coevo.kernels.sparse.shape import DEFAULT_SPLITS
 
     torch.manual_seed(0)
     net = MinkUNet(19, width=width).to(coords.device).eval()

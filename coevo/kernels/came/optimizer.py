@@ -93,7 +93,6 @@ class CAME8bit(torch.optim.Optimizer):
         state = self.state[weight]
         if not state:
             self._begin(weight, shape, group, state)
-        state["step"] += 1
         if shape is None:
             reference.step_other(weight, gradient, state["moment"], state["square"], settings)
             return
@@ -124,7 +123,6 @@ class CAME8bit(torch.optim.Optimizer):
         def zeros(*size: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(size, dtype=dtype, device=weight.device)
 
-        state["step"] = 0
         if shape is None:
             state["moment"], state["square"] = zeros(*weight.shape), zeros(*weight.shape)
             return

@@ -75,7 +75,7 @@ def test_the_kernel_equals_plain_torch(bits, one_launch):
     for one, other in zip(first, second, strict=True):
         left, right = plain.state[one], kernel.state[other]
         assert left.keys() == right.keys()
-        for name in left.keys() - {"step"}:
+        for name in left:
             assert left[name].dtype == right[name].dtype
             if left[name].dtype == torch.int8:  # a value on the edge between two codes may fall on either side
                 assert (left[name].int() - right[name].int()).abs().max() <= 1
@@ -100,10 +100,7 @@ def test_state_round_trips_exactly(bits, dtype):
     for one, other in zip(first, second, strict=True):
         for name, value in optimizer.state[one].items():
             other_value = again.state[other][name]
-            if isinstance(value, torch.Tensor):
-                assert value.dtype == other_value.dtype and torch.equal(value, other_value)
-            else:
-                assert value == other_value
+            assert value.dtype == other_value.dtype and torch.equal(value, other_value)
     left, right = run(optimizer, first, 1, seed=7), run(again, second, 1, seed=7)
     assert all(torch.equal(*pair) for pair in zip(left, right, strict=True))
 

@@ -65,6 +65,11 @@ def make_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     parameters = [each for each in net.parameters() if each.requires_grad]
     if not parameters:
         raise InputError("nothing to train: no parameter of the model has requires_grad")
+    if recipe.optimizer != "adamw":
+        from coevo.kernels.came import CAME8bit
+
+        bits = 8 if recipe.optimizer == "came8bit" else 32
+        return CAME8bit(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, bits=bits)
     fused = parameters[0].is_cuda
     return torch.optim.AdamW(
         parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=fused
@@ -83,6 +88,7 @@ def train(
     validate_at: Sequence[int] = (),
     progress: Progress = lambda *_: None,
     stop_after: int | None = None,
+    make: Callable[[nn.Module, Recipe], torch.optim.Optimizer] = make_optimizer,
 ) -> Curve:
     """Updates the learner's network until recipe.steps are done, from its last checkpoint where there is one.
 
@@ -94,6 +100,7 @@ def train(
             between.
         average: of the weights; made by the caller, who reads it afterwards. Expected where recipe.ema is given.
         validate: gives the loss of the network as it is, after the updates of `validate_at` (0 is before the first).
+        make: gives the optimiser, where it is none of those that a recipe names.
         stop_after: end, with a checkpoint, after so many updates; the schedule stays that of recipe.steps.
 
     Raises:
@@ -105,7 +112,7 @@ def train(
             f"recipe.ema is {recipe.ema}: give `average`, an Average of the network, exactly where it is set"
         )
     net = learner.net
-    optimizer = make_optimizer(net, recipe)
+    optimizer = make(net, recipe)
     curve, begin = Curve(recipe.steps), 0
     beside = None if average is None else average.tensors
     if checkpoints is not None:

@@ -12,7 +12,7 @@ from typing import Any
 from coevo.errors import ConfigError, unknown_name
 
 PRECISIONS = ("float32", "bfloat16", "float16")
-OPTIMIZERS = ("adamw",)
+OPTIMIZERS = ("adamw", "came", "came8bit")
 MOST_RATE = 10.0
 
 
@@ -23,7 +23,7 @@ class Recipe:
     Attributes:
         steps: updates in all; 0 trains nothing.
         learning_rate: the largest.
-        optimizer: "adamw".
+        optimizer: "adamw", or CAME with a first moment in float32 ("came") or in blocks of eight bits ("came8bit").
         warmup_steps: of a rate that grows in a line.
         final_share: of the rate at the end, which a cosine falls to after the warm-up; 1 keeps it, as Sana does.
         weight_decay: decoupled; Sana has 0.

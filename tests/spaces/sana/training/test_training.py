@@ -76,6 +76,17 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, stop, precisio
     assert equal(finished, whole) and kept.losses[-1][0] == curve.losses[-1][0] == 8
 
 
+@pytest.mark.parametrize("optimizer", ["came", "came8bit"])
+def test_came_learns_and_goes_on_to_the_same_weights(tmp_path, optimizer):
+    pytest.importorskip("safetensors")
+    how = replace(HOW, optimizer=optimizer, learning_rate=1e-3, steps=12)
+    whole, _, curve = run(how)
+    assert curve.losses[-1][1] < curve.losses[0][1]
+    run(how, tmp_path, stop_after=4)
+    resumed, _, _ = run(how, tmp_path, seed=1)
+    assert equal(whole, resumed)
+
+
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
     """SIGKILL while it trains, between any two operations."""
     pytest.importorskip("safetensors")

@@ -25,7 +25,7 @@ from _depth import _bench
 
 from coevo.spaces.sana.depth import grow
 from coevo.spaces.sana.model.transformer import SanaTransformer
-from coevo.spaces.sana.training import Curve
+from coevo.spaces.sana.training import Curve, NonFiniteLoss
 from coevo.supernets.reproducibility import seed_of
 
 SCRATCH, SOURCE = "scratch", "source"
@@ -71,9 +71,15 @@ class Seed:
 
     def row(self, name: str, model: SanaTransformer, steps: int) -> dict[str, Any]:
         """A training of its own; the model is trained in place."""
-        began = time.perf_counter()
-        curve = self.scenes.train(model, self.scenes.recipe(steps), self.arguments.validate_every)
-        found = {"steps": steps, "final_loss": end_of(curve), "first_loss": curve.validations[0][1],
+        began, curve, diverged = time.perf_counter(), Curve(steps), None
+        try:
+            curve = self.scenes.train(model, self.scenes.recipe(steps), self.arguments.validate_every)
+        except NonFiniteLoss as error:
+            if name in (SCRATCH, SOURCE):
+                raise  # nothing to compare with
+            diverged = error.update
+        found = {"steps": steps, "final_loss": None if diverged else end_of(curve),
+                 "first_loss": None if diverged else curve.validations[0][1], "diverged_at": diverged,
                  "step_flops": self.scenes.step_flops(model.config), "curve": curve.validations,
                  **_depth.costs(model.config, self.scenes.parts["train"].text.shape[1]),
                  "seconds": time.perf_counter() - began}  # fmt: skip
@@ -124,7 +130,7 @@ def compared(rows: _depth.Rows, seed: int) -> dict[str, dict[str, Any]] | None:
             "tflops_with_source": None if flops is None else (flops + before) / 1e12,
             "saved_with_source": None if flops is None else 1 - (flops + before) / whole,
             "final_loss": row["final_loss"],
-            "loss_over_scratch": row["final_loss"] - target,
+            "loss_over_scratch": None if row["final_loss"] is None else row["final_loss"] - target,
         }
     return found
 

@@ -42,10 +42,13 @@ def test_growth_runs_stops_and_goes_on_to_the_same_rows(tmp_path, monkeypatch):
     whole = json.loads((tmp_path / "found.json").read_text())
     (arms,) = whole["measurements"]["by_seed"]
     assert set(arms) == {"scratch", *growth.ARMS} and len(whole["measurements"]["rows"]) == 6
-    assert all(not each["holds"] and "fewer seeds" in each["note"] for each in whole["bars"]) and len(whole["bars"]) == 4
+    assert (
+        all(not each["holds"] and "fewer seeds" in each["note"] for each in whole["bars"]) and len(whole["bars"]) == 4
+    )
     assert "made by coevo" in whole["settings"]["data"] and whole["settings"]["published_weights"] is None
     rows = {each["name"]: each for each in whole["measurements"]["rows"]}
     assert rows["scratch"]["mparams"] > rows["source"]["mparams"] and len(rows["scratch"]["curve"]) == 4
+    assert {each["diverged_at"] for each in rows.values()} == {None}
     silent = [rows[name]["first_loss"] for name in ("partial_preservation, drop 0", "block_expand, zero gate")]
     assert silent[0] == pytest.approx(silent[1]) == pytest.approx(rows["source"]["curve"][-1][1], rel=1e-5)
     path = tmp_path / "growth.jsonl"
@@ -57,6 +60,22 @@ def test_growth_runs_stops_and_goes_on_to_the_same_rows(tmp_path, monkeypatch):
     again = json.loads((tmp_path / "found.json").read_text())["measurements"]
     assert again["by_seed"] == whole["measurements"]["by_seed"]
     assert path.read_text().splitlines()[:4] == lines[:4]
+
+
+def test_a_strategy_that_diverges_is_a_row_and_scratch_that_does_is_an_error(tmp_path, monkeypatch):
+    arguments = growth.parsed(GROWTH.split())
+    one = growth.Seed(arguments, growth._depth.Rows(tmp_path / "rows.jsonl", {}, 9.0), 0)
+
+    def broken(*_):
+        raise growth.NonFiniteLoss("the loss became nan at update 3", 3)
+
+    monkeypatch.setattr(one.scenes, "train", broken)
+    model = one.scenes.transformer(2, 0)
+    row = one.row("cyclic", model, 4)
+    assert row["diverged_at"] == 3 and row["final_loss"] is None and row["curve"] == []
+    assert growth.Curve(4, validations=row["curve"]).reached(1.0) is None
+    with pytest.raises(growth.NonFiniteLoss):
+        one.row("scratch", model, 4)
 
 
 def test_what_growth_saved_is_counted_with_and_without_the_source(tmp_path):

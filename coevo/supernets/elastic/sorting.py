@@ -72,7 +72,8 @@ def sort_channels(
     Args:
         groups: each is sorted once, one after another.
         by: see `ChannelGroup.importance`.
-        optimizer: its momenta are put in the same order.
+        optimizer: its momenta are put in the same order. What it keeps of a tensor in another form, factored or in few
+            bits, has no such order: that tensor's state is forgotten, and the optimizer begins it anew.
     """
     for group in groups:
         order = torch.argsort(group.importance(by), descending=True, stable=True)
@@ -85,4 +86,8 @@ def sort_channels(
 def _momenta(tensor: Tensor, optimizer: torch.optim.Optimizer | None) -> Sequence[Tensor]:
     if optimizer is None or tensor not in optimizer.state:
         return ()
-    return [each for each in optimizer.state[tensor].values() if torch.is_tensor(each) and each.shape == tensor.shape]
+    held = [each for each in optimizer.state[tensor].values() if torch.is_tensor(each) and each.numel() > 1]
+    if any(each.shape != tensor.shape or not each.is_floating_point() for each in held):
+        del optimizer.state[tensor]
+        return ()
+    return held

@@ -100,6 +100,18 @@ def test_sorting_moves_momenta_and_keeps_answers(by):
         group.importance("names")
 
 
+def test_what_an_optimizer_keeps_in_another_form_is_forgotten():
+    first, last = torch.randn(3, 4, requires_grad=True), torch.randn(2, 3, requires_grad=True)
+    optimizer = torch.optim.SGD([first, last], lr=0.1)
+    optimizer.state[first] = {"step": torch.tensor(1.0), "moment": torch.arange(12).view(3, 4).to(torch.int8)}
+    optimizer.state[last] = {"moment": last.detach().clone(), "rows": torch.ones(2)}
+    plain = torch.randn(3, requires_grad=True)
+    optimizer.state[plain] = {"step": torch.tensor(1.0), "moment": plain.detach().clone()}
+    sort_channels([ChannelGroup((Channels(first, 0, 3),), (Channels(plain, 0, 3),), (Channels(last, 1, 3),))],
+                  optimizer=optimizer)  # fmt: skip
+    assert list(optimizer.state) == [plain] and torch.equal(optimizer.state[plain]["moment"], plain)
+
+
 def test_a_distillation_of_ones_own():
     torch.manual_seed(0)
     inputs, labels = torch.randn(7, 4), torch.randn(7, 3)

@@ -108,7 +108,11 @@ def save_transformer(model: SanaTransformer, folder: Path | str, *, shard_bytes:
 
 
 def load_transformer(
-    folder: Path | str, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    folder: Path | str,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    variant: str | None = None,
 ) -> SanaTransformer:
     """The transformer of a folder in diffusers' layout, in evaluation mode.
 
@@ -116,13 +120,14 @@ def load_transformer(
         folder: where from: the folder with config.json (a pipeline's `transformer`).
         device: where to.
         dtype: None keeps the files' own.
+        variant: of the files, where they are named by one (diffusion_pytorch_model.fp16.safetensors has "fp16").
 
     Raises:
         InputError: a file is missing, damaged or truncated, or the weights are not the configuration's.
         MissingExtra: safetensors is not installed.
     """
     config = read_config(folder)
-    state = from_diffusers(_read_weights(Path(folder), config), config)
+    state = from_diffusers(_read_weights(Path(folder), config, variant), config)
     with torch.device("meta"):
         model = SanaTransformer(config)
     model.load_state_dict(state, assign=True)
@@ -166,10 +171,11 @@ def _shards(weights: Mapping[str, torch.Tensor], shard_bytes: int) -> list[list[
     return shards
 
 
-def _read_weights(folder: Path, config: SanaConfig) -> dict[str, torch.Tensor]:
+def _read_weights(folder: Path, config: SanaConfig, variant: str | None = None) -> dict[str, torch.Tensor]:
     stem = WEIGHTS if config.is_uniform else OWN_WEIGHTS
-    index = folder / f"{stem}.safetensors.index.json"
-    files: Sequence[str] = (f"{stem}.safetensors",)
+    middle = "" if variant is None else f".{variant}"
+    index = folder / f"{stem}.safetensors.index{middle}.json"
+    files: Sequence[str] = (f"{stem}{middle}.safetensors",)
     if index.is_file():
         named = read_json(index).get("weight_map")
         if not isinstance(named, dict) or not all(isinstance(each, str) for each in named.values()):
@@ -194,7 +200,9 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """A safetensors file's tensors. InputError where it is missing or truncated."""
     library = _safetensors()
     if not path.is_file():
-        raise InputError(f"{path.parent} lacks {path.name}: copy the checkpoint whole, in diffusers' layout")
+        others = sorted(each.name for each in path.parent.glob("*.safetensors"))
+        there = f" (there: {', '.join(others[:_SHOWN])}; name a variant with variant=...)" if others else ""
+        raise InputError(f"{path.parent} lacks {path.name}: copy the checkpoint whole, in diffusers' layout{there}")
     try:
         read: dict[str, torch.Tensor] = library.load_file(path)
     except Exception as error:  # SafetensorError, which is no class of this module's imports

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode, resolve_name
+from torch.overrides import TorchFunctionMode
 
 from coevo.errors import InputError
 from coevo.spaces.sana.model.transformer import SanaTransformer
@@ -58,8 +58,7 @@ class _Watch(TorchFunctionMode):
         if isinstance(result, torch.Tensor) and result.is_floating_point() and name not in _QUIET:
             with torch._C.DisableTorchFunction():
                 if not bool(torch.isfinite(result).all()):
-                    given = [each.detach() for each in args if isinstance(each, torch.Tensor)]
-                    raise InputError(_message(self._path, resolve_name(func) or name, result, given))
+                    raise InputError(_message(self._path, name, result, args))
         return result
 
 
@@ -78,18 +77,30 @@ def _leaving(path: list[str]) -> Callable[[nn.Module, Any, Any], None]:
     return hook
 
 
-def _message(path: Sequence[str], operation: str, result: torch.Tensor, args: Sequence[torch.Tensor]) -> str:
+def _message(path: Sequence[str], operation: str, result: torch.Tensor, args: Sequence[Any]) -> str:
     place = _place(path[-1]) if path else "outside the blocks"
     kind = "NaN" if bool(torch.isnan(result).any()) else "infinity"
-    given = [each for each in args if each.is_floating_point()]
-    largest = max((float(each.abs().max()) for each in given if each.numel()), default=0.0)
+    given = [each for each in args if isinstance(each, torch.Tensor) and each.is_floating_point()]
+    weights = [each for each in given if isinstance(each, nn.Parameter)]
+    if not all(map(_finite, weights)):
+        return f"{place}: its weights are not finite: the checkpoint is damaged, or training diverged"
     dtype = str(result.dtype).removeprefix("torch.")
-    what = f"{place}: {operation.removeprefix('torch.')} gave {kind} in {dtype} from values up to {largest:.3g}"
-    if any(not bool(torch.isfinite(each).all()) for each in given):
-        return f"{what}. What it was given was not finite already: the weights or the inputs are damaged"
+    half = "float16 ends at 65504: run this model in bfloat16, or its attention and weights in float32"
+    if not all(map(_finite, given)):
+        advice = f" {half}" if result.dtype == torch.float16 else ""
+        return (
+            f"{place}: {operation} in {dtype} was given values that are not finite already: by the model's "
+            f"inputs, or by a kernel just before it.{advice}"
+        )
+    largest = max((float(each.detach().abs().max()) for each in given if each.numel()), default=0.0)
+    what = f"{place}: {operation} gave {kind} in {dtype} from values up to {largest:.3g}"
     if result.dtype == torch.float16:
-        return f"{what}. float16 ends at 65504: run this model in bfloat16, or its attention and weights in float32"
+        return f"{what}. {half}"
     return f"{what}. The model diverged, or its inputs are far beyond what it was trained with"
+
+
+def _finite(tensor: torch.Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
 
 
 def _place(name: str) -> str:

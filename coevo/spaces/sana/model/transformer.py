@@ -88,6 +88,7 @@ class SanaTransformer(nn.Module):
         """What the blocks read; arguments as of `forward`."""
         self._check(latents, timestep, text, text_mask)
         tokens, grid = self.patches(latents)
+        tokens = tokens.to(self.table.dtype)  # under autocast the sum of all blocks stays wide
         time_table, time = self.time(timestep, tokens.dtype)
         bias = None if text_mask is None else text_bias(text_mask.bool(), tokens.dtype)
         return Embedded(tokens, self.text(text), bias, time_table, time, grid)

@@ -78,7 +78,7 @@ def test_a_model_learns_one_image() -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     batch, texts = image.expand(16, -1, -1, -1), text.expand(16, -1, -1)
     losses = []
-    for _ in range(120):
+    for _ in range(80):
         loss = flow_loss(model, batch, texts, generator=generator)
         optimizer.zero_grad()
         loss.backward()

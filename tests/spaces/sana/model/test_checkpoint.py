@@ -50,6 +50,22 @@ def test_dtypes_are_kept_or_changed(tmp_path: Path) -> None:
     assert load_transformer(tmp_path / "t", dtype=torch.float16).table.dtype == torch.float16
 
 
+@pytest.mark.parametrize("shard_bytes", [10**9, 30_000])
+def test_variants_are_read_by_name(shard_bytes: int, tmp_path: Path) -> None:
+    """diffusers' names of variants: the word stands before the shard's number and before the index's ending."""
+    model = model_of().half()
+    save_transformer(model, tmp_path / "t", shard_bytes=shard_bytes)
+    for file in sorted(tmp_path.joinpath("t").glob("diffusion*")):
+        renamed = file.name.replace("pytorch_model", "pytorch_model.fp16")
+        if file.suffix == ".json":
+            file.write_text(file.read_text().replace("pytorch_model", "pytorch_model.fp16"))
+            renamed = file.name.replace("index", "index.fp16")
+        file.rename(file.with_name(renamed))
+    assert same(load_transformer(tmp_path / "t", variant="fp16"), model)
+    with pytest.raises(InputError, match=r"lacks .*there: diffusion_pytorch_model\.fp16.*variant="):
+        load_transformer(tmp_path / "t")
+
+
 def test_weights_into_a_transformer_that_is_there(tmp_path: Path) -> None:
     model, other = model_of(), model_of(seed=1)
     save_transformer(model, tmp_path / "t")

@@ -73,9 +73,29 @@ def test_damaged_weights_are_told_from_overflow() -> None:
     model = model_of(torch.float32)
     with torch.no_grad():
         model.blocks[1].ffn.expand.weight[3, 4] = torch.nan
-    message = r"block 1, Mix-FFN \(expand\).*not finite already: the weights"
+    message = r"block 1, Mix-FFN \(expand\): its weights are not finite: the checkpoint is damaged"
     with pytest.raises(InputError, match=message), refuse_overflow(model):
         model(*inputs(torch.float32))
+
+
+def test_values_that_came_broken_are_told_from_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of()
+    latents, times, text = inputs()
+    spoilt = torch.full_like(latents, torch.inf)
+    message = r"layer patches\.projection: conv2d in float16 was given values"
+    with pytest.raises(InputError, match=message), refuse_overflow(model):
+        model(spoilt, times, text)
+
+    def broken(query: torch.Tensor, *args: object, **options: object) -> torch.Tensor:
+        with torch._C.DisableTorchFunction():  # as a Triton kernel, which the watch does not see
+            return torch.full_like(query, torch.inf)
+
+    from coevo.spaces.sana.model import operations
+
+    monkeypatch.setattr(operations.attention_kernel, "relu_linear_attention", broken)
+    message = r"block 0, self-attention.*in float16 was given values that are not finite.*or by a kernel just before it"
+    with pytest.raises(InputError, match=message), refuse_overflow(model):
+        model.use_fused()(latents, times, text)
 
 
 def test_the_watch_leaves_nothing_behind() -> None:

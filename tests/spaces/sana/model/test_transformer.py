@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from coevo.errors import ConfigError, InputError, UnknownName
+from coevo.spaces.sana.model import operations
 from coevo.spaces.sana.model.config import BlockConfig, SanaConfig
 from coevo.spaces.sana.model.transformer import SanaTransformer
 
@@ -173,8 +174,6 @@ def test_the_kernels_and_plain_torch_agree(kind: str, qk_norm: bool, dtype: torc
 
 
 def test_fused_blocks_call_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    from coevo.spaces.sana.model import operations
-
     called: list[str] = []
 
     def counting(module: object, name: str) -> None:
@@ -183,22 +182,48 @@ def test_fused_blocks_call_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 
     counting(operations.attention_kernel, "relu_linear_attention")
     counting(operations.glu_kernel, "glu_convolution")
-    for name in ("modulated_norm", "gated_residual", "gated_residual_norm"):
+    for name in ("modulated_norm", "rms_norm", "gated_residual", "gated_residual_norm"):
         counting(operations.norm_kernel, name)
     model = small(depth=1)
     model(*inputs(model))
     assert called == []
     model.use_fused()(*inputs(model))
     assert called == [
-        "modulated_norm", "relu_linear_attention", "gated_residual", "gated_residual_norm", "glu_convolution",
-        "gated_residual",
+        "modulated_norm", "relu_linear_attention", "gated_residual", "rms_norm", "rms_norm", "gated_residual_norm",
+        "glu_convolution", "gated_residual",
     ]  # fmt: skip
 
 
-def test_autocast_keeps_the_sums_of_attention_wide() -> None:
-    model = small()
+@pytest.mark.parametrize("fused", [False, True])
+def test_autocast_keeps_sums_wide(fused: bool) -> None:
+    model = small(qk_norm=False).use_fused(fused)
     latents, times, text, mask = inputs(model)
     whole = model(latents, times, text, mask)
+    seen: list[torch.dtype] = []
+    hook = model.blocks[1].register_forward_hook(lambda module, given, out: seen.extend((given[0].dtype, out.dtype)))
     with torch.autocast("cpu", dtype=torch.bfloat16):
+        watched = model(latents, times, text, mask)
+        hook.remove()
         narrow = model(latents, times, text, mask)
-    torch.testing.assert_close(narrow.float(), whole, rtol=0.1, atol=0.1)
+        # The keys' sum over 4,096 tokens would stop growing at 256 times a key in bfloat16.
+        rows = torch.ones(1, 4096, 32, dtype=torch.bfloat16)
+        mean = operations.linear_attention(rows, rows, rows, 2, None, fused=fused)
+    assert seen == [torch.float32, torch.float32]
+    for each in (watched, narrow):
+        torch.testing.assert_close(each.float(), whole, rtol=0.1, atol=0.1)
+    torch.testing.assert_close(mean, rows)
+
+
+@pytest.mark.parametrize("keep", [(False, False, False), (True, False, False), (True, False, True)])
+def test_fused_blocks_agree_under_a_depth_mask(keep: tuple[bool, ...]) -> None:
+    model = small()
+    given = inputs(model)
+    plain = model(*given, keep=keep)
+    torch.testing.assert_close(model.use_fused()(*given, keep=keep), plain, rtol=1e-4, atol=1e-4)
+
+
+def test_the_whole_model_compiles_without_breaks() -> None:
+    model = small(depth=1)
+    given = inputs(model)
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(*given), model(*given))

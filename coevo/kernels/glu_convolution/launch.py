@@ -36,6 +36,11 @@ def plan_of(shape: tuple[int, ...], channels: int) -> Plan:
     return plan
 
 
+def _is_fast(values: Tensor) -> bool:
+    """Sigmoids by the device's tanh, where values are rounded more coarsely than that is; the interpreter has none."""
+    return values.dtype != torch.float32 and not INTERPRETED
+
+
 def convolve(
     values: Tensor, weight: Tensor, bias: Tensor, gradient: Tensor | None = None, plan: Plan | None = None
 ) -> Tensor:
@@ -50,7 +55,8 @@ def convolve(
     if out.numel():
         kernels.convolve_kernel[(batch * strips * segments, -(-(twice // 2) // plan.block))](
             values, weight, bias, None if gradient is None else gradient.contiguous(), out, height, width, twice // 2,
-            strips, segments, COLUMNS=plan.columns, BLOCK_C=plan.block, num_warps=plan.warps,
+            strips, segments, COLUMNS=plan.columns, BLOCK_C=plan.block, FAST=_is_fast(values),
+            num_warps=plan.warps,
         )  # fmt: skip
     return out
 
@@ -70,7 +76,7 @@ def gradients(
     if out.numel():
         kernels.gradient_kernel[(programs, -(-channels // plan.block))](
             values, slopes, weight, out, partial, height, width, channels, strips, segments, COLUMNS=plan.columns,
-            BLOCK_C=plan.block, num_warps=plan.warps,
+            BLOCK_C=plan.block, FAST=_is_fast(values), num_warps=plan.warps,
         )  # fmt: skip
     sums = partial.sum(dim=0)
     return out, sums[:9].T.reshape(channels, 1, 3, 3), sums[9]

@@ -20,13 +20,36 @@ ROWS = 4
 
 
 @triton.jit
-def _sigmoids(one, two):
-    """Sigmoids of two values; one reciprocal serves both, since these are rarer than multiplications."""
-    first = 1.0 + tl.exp2(tl.minimum(one * -1.4426950408889634, 60.0))
-    second = 1.0 + tl.exp2(tl.minimum(two * -1.4426950408889634, 60.0))
-    root = tl.rsqrt(first * second)
-    both = root * root
-    return both * second, both * first
+def _tanh(x):
+    """One instruction, within 2^-11 of the result."""
+    return tl.inline_asm_elementwise("tanh.approx.f32 $0, $1;", "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1)
+
+
+@triton.jit
+def _sigmoids(one, two, FAST: tl.constexpr):
+    """Sigmoids of two values: by one reciprocal for both, since these are rarer than multiplications; or FAST, within
+    2^-12 of them, which times a value is an eighth of what rounding that value to bfloat16 may have moved."""
+    if FAST:
+        p, q = 0.5 * _tanh(0.5 * one) + 0.5, 0.5 * _tanh(0.5 * two) + 0.5
+    else:
+        first = 1.0 + tl.exp2(tl.minimum(one * -1.4426950408889634, 60.0))
+        second = 1.0 + tl.exp2(tl.minimum(two * -1.4426950408889634, 60.0))
+        root = tl.rsqrt(first * second)
+        both = root * root
+        p, q = both * second, both * first
+    return p, q
+
+
+@triton.jit
+def _silus(one, two, FAST: tl.constexpr):
+    """SiLU of two values."""
+    if FAST:
+        one, two = 0.5 * one, 0.5 * two
+        p, q = one * _tanh(one) + one, two * _tanh(two) + two
+    else:
+        p, q = _sigmoids(one, two, FAST)
+        p, q = one * p, two * q
+    return p, q
 
 
 @triton.jit
@@ -35,7 +58,9 @@ def _pixel(pointer, offset, there):
 
 
 @triton.jit
-def _silu_column(straight, gate, y, x, height, width, inside, row_stride, pixel_stride):
+def _silu_column(
+    straight, gate, y, x, height, width, inside, row_stride, pixel_stride, FAST: tl.constexpr
+):  # fmt: skip
     """SiLU of six pixels of a column, rows y - 1 to y + 4, in both halves of the channels; 0 outside the image."""
     along = (x >= 0) & (x < width)
     at = x * pixel_stride + y.to(tl.int64) * row_stride
@@ -51,16 +76,13 @@ def _silu_column(straight, gate, y, x, height, width, inside, row_stride, pixel_
     a3, g3 = _pixel(straight, at + 2 * row_stride, t3), _pixel(gate, at + 2 * row_stride, t3)
     a4, g4 = _pixel(straight, at + 3 * row_stride, t4), _pixel(gate, at + 3 * row_stride, t4)
     a5, g5 = _pixel(straight, at + 4 * row_stride, t5), _pixel(gate, at + 4 * row_stride, t5)
-    p0, q0 = _sigmoids(a0, g0)
-    p1, q1 = _sigmoids(a1, g1)
-    p2, q2 = _sigmoids(a2, g2)
-    p3, q3 = _sigmoids(a3, g3)
-    p4, q4 = _sigmoids(a4, g4)
-    p5, q5 = _sigmoids(a5, g5)
-    return (
-        (a0 * p0, a1 * p1, a2 * p2, a3 * p3, a4 * p4, a5 * p5),
-        (g0 * q0, g1 * q1, g2 * q2, g3 * q3, g4 * q4, g5 * q5),
-    )
+    a0, g0 = _silus(a0, g0, FAST)
+    a1, g1 = _silus(a1, g1, FAST)
+    a2, g2 = _silus(a2, g2, FAST)
+    a3, g3 = _silus(a3, g3, FAST)
+    a4, g4 = _silus(a4, g4, FAST)
+    a5, g5 = _silus(a5, g5, FAST)
+    return (a0, a1, a2, a3, a4, a5), (g0, g1, g2, g3, g4, g5)
 
 
 @triton.jit
@@ -103,7 +125,7 @@ def _gate_gradient(gradient, a, g, sigmoid):
 @triton.jit
 def convolve_kernel(
     values, weight, bias, gradient, out, height, width, channels, strips, segments,
-    COLUMNS: tl.constexpr, BLOCK_C: tl.constexpr,
+    COLUMNS: tl.constexpr, BLOCK_C: tl.constexpr, FAST: tl.constexpr,
 ):  # fmt: skip
     """out [B, H, W, h] = a * SiLU(g); or, with `gradient` [B, H, W, h] of that, out [B, H, W, 2 h]: those of a and g.
 
@@ -126,7 +148,7 @@ def convolve_kernel(
     out_pixel = pixel_stride if gradient is not None else channels
     for step in range(0, COLUMNS + 2):
         x = begin - 1 + step
-        sa, sg = _silu_column(straight, gate, y, x, height, width, inside, row_stride, pixel_stride)
+        sa, sg = _silu_column(straight, gate, y, x, height, width, inside, row_stride, pixel_stride, FAST)
         last_a = _add(last_a, sa, wa[0][2], wa[1][2], wa[2][2])
         last_g = _add(last_g, sg, wg[0][2], wg[1][2], wg[2][2])
         this_a = _add(this_a, sa, wa[0][1], wa[1][1], wa[2][1])
@@ -134,11 +156,11 @@ def convolve_kernel(
         next_a = _add((ba, ba, ba, ba), sa, wa[0][0], wa[1][0], wa[2][0])
         next_g = _add((bg, bg, bg, bg), sg, wg[0][0], wg[1][0], wg[2][0])
         done = inside & (step >= 2) & (x - 1 < width)
-        p0, p1 = _sigmoids(last_g[0], last_g[1])
-        p2, p3 = _sigmoids(last_g[2], last_g[3])
         at = out + (image * height + y) * out_row + (x - 1) * out_pixel + channel
         t0, t1, t2, t3 = done & (y < height), done & (y + 1 < height), done & (y + 2 < height), done & (y + 3 < height)
         if gradient is not None:
+            p0, p1 = _sigmoids(last_g[0], last_g[1], FAST)
+            p2, p3 = _sigmoids(last_g[2], last_g[3], FAST)
             slope = gradient + (image * height + y) * (row_stride // 2) + (x - 1) * channels + channel
             half = row_stride // 2
             da0, dg0 = _gate_gradient(_pixel(slope, 0, t0), last_a[0], last_g[0], p0)
@@ -154,17 +176,19 @@ def convolve_kernel(
             tl.store(at + 2 * out_row + channels, dg2.to(out.dtype.element_ty), t2)
             tl.store(at + 3 * out_row + channels, dg3.to(out.dtype.element_ty), t3)
         else:
-            tl.store(at, (last_a[0] * last_g[0] * p0).to(out.dtype.element_ty), t0)
-            tl.store(at + out_row, (last_a[1] * last_g[1] * p1).to(out.dtype.element_ty), t1)
-            tl.store(at + 2 * out_row, (last_a[2] * last_g[2] * p2).to(out.dtype.element_ty), t2)
-            tl.store(at + 3 * out_row, (last_a[3] * last_g[3] * p3).to(out.dtype.element_ty), t3)
+            s0, s1 = _silus(last_g[0], last_g[1], FAST)
+            s2, s3 = _silus(last_g[2], last_g[3], FAST)
+            tl.store(at, (last_a[0] * s0).to(out.dtype.element_ty), t0)
+            tl.store(at + out_row, (last_a[1] * s1).to(out.dtype.element_ty), t1)
+            tl.store(at + 2 * out_row, (last_a[2] * s2).to(out.dtype.element_ty), t2)
+            tl.store(at + 3 * out_row, (last_a[3] * s3).to(out.dtype.element_ty), t3)
         last_a, last_g, this_a, this_g = this_a, this_g, next_a, next_g
 
 
 @triton.jit
-def _activity(one, two):
+def _activity(one, two, FAST: tl.constexpr):
     """SiLU of two values, and its slopes there."""
-    p, q = _sigmoids(one, two)
+    p, q = _sigmoids(one, two, FAST)
     return one * p, two * q, p * (1.0 + one * (1.0 - p)), q * (1.0 + two * (1.0 - q))
 
 
@@ -181,7 +205,7 @@ def _along(s, d, low, middle, high):
 @triton.jit
 def gradient_kernel(
     values, slopes, weight, out, partial, height, width, channels, strips, segments,
-    COLUMNS: tl.constexpr, BLOCK_C: tl.constexpr,
+    COLUMNS: tl.constexpr, BLOCK_C: tl.constexpr, FAST: tl.constexpr,
 ):  # fmt: skip
     """out [B, H, W, C], the gradient of `values` [B, H, W, C], from `slopes` [B, H, W, C], that of the convolution's
     output; partial float32 [programs, 10, C]: sums for the nine taps and the bias. C is `channels`, weight [C, 9]."""
@@ -218,8 +242,8 @@ def gradient_kernel(
         at = values + base + (x + 1) * channels + channel
         v0, v1 = _pixel(at, 0, r0 & own), _pixel(at, row_stride, r1 & own)
         v2, v3 = _pixel(at, 2 * row_stride, r2 & own), _pixel(at, 3 * row_stride, r3 & own)
-        s0, s1, k0, k1 = _activity(v0, v1)
-        s2, s3, k2, k3 = _activity(v2, v3)
+        s0, s1, k0, k1 = _activity(v0, v1, FAST)
+        s2, s3, k2, k3 = _activity(v2, v3, FAST)
         next_s, next_k = (s0, s1, s2, s3), (k0, k1, k2, k3)
         left = _along(last_s, d, left[0], left[1], left[2])
         centre = _along(this_s, d, centre[0], centre[1], centre[2])

@@ -99,17 +99,22 @@ class SanaSampler:
         return self.autoencoder is None and self.transformer.config.out_channels == 3
 
     @torch.no_grad()
-    def draw(self, captions: Sequence[str], *, seed: int = 0, samples: int = 1) -> torch.Tensor:
+    def draw(self, captions: Sequence[str], *, seed: int = 0, samples: int = 1, at_once: int = 256) -> torch.Tensor:
         """Images for captions, float32 [captions * samples, 3, S, S] in [-1, 1]; those of a caption are neighbours.
 
         Args:
             captions: of the encoder's vocabulary.
             seed: of the noise.
             samples: images a caption.
+            at_once: images of a batch; noise does not depend on it.
 
         Raises:
             InputError: a caption with an unknown word; no encoder of captions; latents that nothing here decodes.
         """
+        if not captions or samples < 1 or at_once < 1:
+            raise InputError(
+                f"draw wants captions, samples and at_once from 1 up, got {len(captions)}, {samples}, {at_once}"
+            )
         if self.text is None:
             raise InputError(
                 "this export has no text encoder: sample it with features (coevo.spaces.sana.flow.sampling)"
@@ -120,17 +125,19 @@ class SanaSampler:
                 "autoencoder to decode them: sample latents instead (coevo.spaces.sana.flow.sampling)"
             )
         tokens, mask = self.text.tokens_of(["", *(each for each in captions for _ in range(samples))])
-        features = self.text(tokens)
-        config = self.transformer.config
+        features, config = self.text(tokens), self.transformer.config
         noise = torch.randn(
             len(mask) - 1, config.in_channels, config.sample_size, config.sample_size,
             generator=torch.Generator().manual_seed(seed),
-        )  # fmt: skip
-        latents = sample(
-            self.transformer, noise.to(features.device), features[1:], mask[1:],
-            null_text=features[0], null_mask=mask[0],
-            steps=self.sampling.steps, guidance=self.sampling.guidance, shift=self.sampling.shift,
-            solver=self.sampling.solver,
-        )  # fmt: skip
-        images = latents * self.pixel_deviation if self.autoencoder is None else self.autoencoder.decode(latents)
-        return images.float().clamp(-1, 1)
+        ).to(features.device)  # fmt: skip
+        drawn = []
+        for part in torch.arange(len(noise)).split(at_once):
+            latents = sample(
+                self.transformer, noise[part], features[1 + part], mask[1 + part],
+                null_text=features[0], null_mask=mask[0],
+                steps=self.sampling.steps, guidance=self.sampling.guidance, shift=self.sampling.shift,
+                solver=self.sampling.solver,
+            )  # fmt: skip
+            images = latents * self.pixel_deviation if self.autoencoder is None else self.autoencoder.decode(latents)
+            drawn.append(images.float().clamp(-1, 1))
+        return torch.cat(drawn)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from coevo.errors import ConfigError, unknown_name
+from coevo.errors import ConfigError, InputError, unknown_name
 from coevo.spaces.sana.flow.dpm_solver import flow_dpm
 from coevo.spaces.sana.flow.euler import Velocity, flow_euler
 from coevo.spaces.sana.flow.guidance import Guidance, Text, joined, null_of
@@ -85,4 +85,8 @@ def sample(
         # Once more, watched: checking as it goes would make the device wait at every step.
         with refuse_overflow(model):
             SOLVERS[solver](velocity, noise.float(), times)
+        raise InputError(
+            "sampling gave values that are not finite, and none when it ran once more with every operation watched: run "
+            "the model in bfloat16 or float32, or without the fused kernels (`use_fused(False)`)"
+        )
     return latents

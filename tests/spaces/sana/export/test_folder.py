@@ -63,6 +63,7 @@ def test_what_is_saved_draws_the_same_images(pixels: bool, tmp_path: Path) -> No
 def test_images_of_a_caption_are_neighbours() -> None:
     sampler = sampler_of(pixels=True)
     images = sampler.draw(CAPTIONS, samples=2)
+    torch.testing.assert_close(sampler.draw(CAPTIONS, samples=2, at_once=3), images, rtol=1e-4, atol=1e-4)
     noise = torch.randn(4, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     assert sampler.text is not None
     tokens, mask = sampler.text.tokens_of(["two blue squares", ""])
@@ -190,6 +191,8 @@ def test_parts_that_do_not_fit_are_refused() -> None:
         SanaSampler(whole.transformer, pixel_deviation=0)
     with pytest.raises(InputError, match="latents have 4 channels and there is no autoencoder"):
         SanaSampler(whole.transformer, text=whole.text).draw(CAPTIONS)
+    with pytest.raises(InputError, match="draw wants captions, samples and at_once from 1 up, got 0, 1, 256"):
+        whole.draw([])
     with pytest.raises(InputError, match="purple"):
         whole.draw(["a purpel circle"])
     with pytest.raises(ConfigError, match="0 steps of sampling"):

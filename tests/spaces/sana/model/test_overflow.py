@@ -106,6 +106,21 @@ def test_the_watch_leaves_nothing_behind() -> None:
     assert not any(each._forward_hooks or each._forward_pre_hooks for each in model.modules())
 
 
+def test_sampling_that_fails_only_unwatched_is_no_result() -> None:
+    class Fickle(SanaTransformer):
+        calls = 0
+
+        def forward(self, *args: object, **options: object) -> torch.Tensor:
+            self.calls += 1
+            return super().forward(*args, **options) * (torch.inf if self.calls == 1 else 1)  # type: ignore[arg-type]
+
+    torch.manual_seed(0)
+    model = Fickle(SanaConfig.small(32, 1, head_dim=16, caption_channels=8))
+    noise, _, text = inputs(torch.float32)
+    with pytest.raises(InputError, match="none when it ran once more"):
+        sample(model, noise, text, steps=2, guidance=1.0)
+
+
 def test_sampling_names_the_overflow() -> None:
     model = model_of()
     spoil(model, "blocks.2.ffn.project.weight", 1e9)

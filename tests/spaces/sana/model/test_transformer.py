@@ -227,3 +227,23 @@ def test_the_whole_model_compiles_without_breaks() -> None:
     given = inputs(model)
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(*given), model(*given))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("qk_norm", [True, False])
+def test_the_kernels_agree_on_a_device(dtype: torch.dtype, qk_norm: bool) -> None:
+    torch.manual_seed(0)
+    config = SanaConfig.small(256, 3, cross_heads=4, qk_norm=qk_norm, attention=("linear", "softmax", "linear"))
+    model = SanaTransformer(config).to("cuda", dtype)
+    latents, times, text, mask = (each.to("cuda") for each in inputs(model))
+    latents, text = latents.to(dtype), text.to(dtype)
+    results = []
+    for fused in (False, True):
+        model.use_fused(fused).zero_grad()
+        velocity = model(latents, times, text, mask)
+        velocity.float().square().mean().backward()
+        results.append([velocity, *(each.grad.clone() for each in model.parameters() if each.grad is not None)])
+    for plain, fused in zip(*results, strict=True):
+        wrong = float((fused - plain).float().norm() / plain.float().norm())
+        assert wrong < (1e-3 if dtype == torch.float32 else 5e-2)

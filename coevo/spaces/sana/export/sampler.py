@@ -131,7 +131,8 @@ class SanaSampler:
             generator=torch.Generator().manual_seed(seed),
         ).to(features.device)  # fmt: skip
         drawn = []
-        for part in torch.arange(len(noise)).split(at_once):
+        for first in range(0, len(noise), at_once):
+            part = torch.arange(first, min(first + at_once, len(noise)))
             latents = sample(
                 self.transformer, noise[part], features[1 + part], mask[1 + part],
                 null_text=features[0], null_mask=mask[0],

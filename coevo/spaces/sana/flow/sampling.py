@@ -86,7 +86,7 @@ def sample(
         with refuse_overflow(model):
             SOLVERS[solver](velocity, noise.float(), times)
         raise InputError(
-            "sampling gave values that are not finite, and none when it ran once more with every operation watched: run "
-            "the model in bfloat16 or float32, or without the fused kernels (`use_fused(False)`)"
+            "sampling gave values that are not finite, and none when it ran once more with every operation watched: "
+            "run the model in bfloat16 or float32, or without the fused kernels (`use_fused(False)`)"
         )
     return latents

@@ -108,7 +108,8 @@ class SanaDesign:
         if not isinstance(document, Mapping) or set(document) != wanted:
             got = sorted(document) if isinstance(document, Mapping) else type(document).__name__
             raise InputError(f"a SanaDesign in JSON has {', '.join(sorted(wanted))}, got {got}")
-        return cls(**{name: tuple(each) if isinstance(each, list) else each for name, each in document.items()})
+        given: dict[str, Any] = {name: tuple(e) if isinstance(e, list) else e for name, e in document.items()}
+        return cls(**given)
 
 
 @dataclass(frozen=True)

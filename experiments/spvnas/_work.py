@@ -62,6 +62,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     options.add_argument("--voxel-m", type=float, default=0.1, help="0.05 is SPVNAS's; 0.1 has half the voxels")
     options.add_argument("--most-voxels", type=int, default=40_000, help="of a training scan")
     options.add_argument("--batch", type=int, default=2)
+    options.add_argument("--supernet-batch", type=int, default=6, help="its updates wait for the host, not the device")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--threads", type=int, default=8, help="that make batches ahead")
     return options
@@ -121,10 +122,10 @@ class Work:
         if not self.quiet:
             print(text, flush=True)
 
-    def recipe(self, steps: int, seed: int) -> Recipe:
+    def recipe(self, steps: int, seed: int, batch: int | None = None) -> Recipe:
         """SPVNAS's, with a gentle start: so few updates bear no rough one."""
         return Recipe(
-            steps, self.arguments.batch, warmup_steps=max(1, steps // 20), voxel_m=self.arguments.voxel_m,
+            steps, batch or self.arguments.batch, warmup_steps=max(1, steps // 20), voxel_m=self.arguments.voxel_m,
             most_voxels=self.arguments.most_voxels, precision=self.precision, clip=10.0, seed=seed,
             augmentation=Augmentation(flip=True),
         )  # fmt: skip
@@ -136,7 +137,7 @@ class Work:
         """Trained, or as it was trained before in this folder."""
         folder = self.arguments.folder / f"supernet-{self.seed}"
         began = time.perf_counter()
-        recipe = self.recipe(steps, self.seed)
+        recipe = self.recipe(steps, self.seed, self.arguments.supernet_batch)
         path, curve = train_supernet(
             self.bounds, self.train, recipe, Plan(), folder, Group(device=self.device), numbers=self.teaching,
             threads=self.arguments.threads, checkpoint_every=CHECKPOINT_EVERY,
@@ -206,13 +207,15 @@ class Work:
         """Seconds of an update of the supernet (a sandwich of four) and of a stand-alone network."""
         recipe = self.recipe(20, self.seed)
         batches = Batches(self.train, recipe, self.teaching, threads=self.arguments.threads)
+        large = self.recipe(20, self.seed, self.arguments.supernet_batch)
+        large_batches = Batches(self.train, large, self.teaching, threads=self.arguments.threads)
         torch.manual_seed(0)
         net = Supernet(self.bounds).to(self.device).train()
-        sandwiches = SandwichLearner(net, recipe, Plan(0.0, 0.0, 2), self.device)
+        sandwiches = SandwichLearner(net, large, Plan(0.0, 0.0, 2), self.device)
         alone = learner_of(
             build_network(design).to(self.device).train(), recipe, self.device, design.points
         )  # fmt: skip
-        return self._seconds(sandwiches, batches), self._seconds(alone, batches)
+        return self._seconds(sandwiches, large_batches), self._seconds(alone, batches)
 
     def _seconds(self, learner: Any, batches: Batches) -> float:
         times = []

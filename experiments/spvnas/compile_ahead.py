@@ -27,14 +27,15 @@ from coevo.spaces.spvnas.training import Batches, learner_of
 from coevo.spaces.spvnas.training.supernet import Plan, SandwichLearner
 
 SCENES = 3
-TRAINING = 0.6
-"""Share of the time for what training launches."""
+RANKED = 12
+"""Networks that `ranking.py` trains by default."""
 
 
 def main() -> int:
     options = _work.parser(__doc__)
     options.add_argument("--processes", type=int, default=8)
     options.add_argument("--seconds", type=float, default=60.0)
+    options.add_argument("--training-share", type=float, default=0.6, help="of the time, for what training launches")
     options.add_argument("--share", type=int, help="the number of one of these processes")
     arguments = options.parse_args()
     if arguments.share is not None:
@@ -52,19 +53,18 @@ def compile_share(arguments: object) -> int:
     given = vars(arguments)
     began = time.perf_counter()
     torch.set_num_threads(1)
-    given.update(seed=1_000 + given["share"], scenes=SCENES, validation_scenes=1, threads=0, batch=1)
+    given.update(scenes=SCENES, validation_scenes=1, threads=0)
     work = Work(arguments)  # type: ignore[arg-type]
-    recipe = work.recipe(10_000, work.seed)
-    sandwiches = SandwichLearner(Supernet(work.bounds).to(work.device).train(), recipe, Plan(0.0, 0.0, 2), work.device)
-    designs = spread_designs(work.bounds, 40, work.seed)
-    done = 0
-    for sample in Batches(work.train, recipe, work.teaching, threads=0).stream(0, recipe.steps):
-        if time.perf_counter() - began > TRAINING * given["seconds"]:
-            break
-        sandwiches(sample.to(work.device), done)
-        design = designs[done % len(designs)]
+    recipe, large = work.recipe(10_000, work.seed), work.recipe(10_000, work.seed, given["supernet_batch"])
+    one, many = (Batches(work.train, each, work.teaching).at(0).to(work.device) for each in (recipe, large))
+    for design in spread_designs(work.bounds, RANKED, work.seed)[given["share"] :: given["processes"]]:
         net = build_network(design).to(work.device).train()
-        learner_of(net, recipe, work.device, design.points)(sample.to(work.device), 0)
+        learner_of(net, recipe, work.device, design.points)(one, 0)
+        work.validating.score(net, work.precision)
+    sandwiches = SandwichLearner(Supernet(work.bounds).to(work.device).train(), large, Plan(0.0, 0.0, 2), work.device)
+    done = 0
+    while time.perf_counter() - began < given["training_share"] * given["seconds"]:
+        sandwiches(many, 1_000 * given["share"] + done)
         done += 1
     samples, dtype = work.judging.samples, torch.float16 if work.device.type == "cuda" else torch.float32
     capacity, compiled = capacity_of(samples, work.bounds.points), 0
@@ -76,7 +76,7 @@ def compile_share(arguments: object) -> int:
             break
         design_ms(design, samples, dtype, capacity, 1)
         compiled += 1
-    print(f"share {given['share']}: {done} updates of each kind, {compiled} networks compiled", flush=True)
+    print(f"share {given['share']}: {done} updates of a supernet, {compiled} networks compiled", flush=True)
     return 0
 
 

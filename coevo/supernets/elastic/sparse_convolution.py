@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from coevo.kernels.sparse.convolution.autograd import convolve
+from coevo.kernels.sparse.convolution.defaults import plan_of_any_width
 from coevo.kernels.sparse.maps.offsets import triple, volume
 from coevo.kernels.sparse.tensors import SparseTensor
 from coevo.supernets.elastic.slicing import joined_channels
@@ -52,11 +53,12 @@ class ElasticConv3d(nn.Module):
         else:
             kernel_map = x.caches.kernel_map(x.stride, self.kernel_size, self.stride)
             stride = tuple(each * by for each, by in zip(x.stride, self.stride, strict=True))
+        plan = plan_of_any_width(x.feats)
         if second is None:
-            found = convolve(x.feats, weight[:, :inputs], kernel_map)
+            found = convolve(x.feats, weight[:, :inputs], kernel_map, plan=plan)
         else:
             channels = self._channels(inputs, second.feats.shape[1])
-            found = convolve(x.feats, weight, kernel_map, second=second.feats, channels=channels)
+            found = convolve(x.feats, weight, kernel_map, second=second.feats, channels=channels, plan=plan)
         return x.with_feats(found, stride)
 
     def _channels(self, first: int, second: int) -> Tensor:

@@ -30,6 +30,7 @@ PLANS = {
     "two splits": Plan(splits=2, **SMALL),
     "descriptors": Plan(described=True, **SMALL),
     "unsorted": Plan(dataflow="unsorted", **SMALL),
+    "one tile for every width": Plan(rows=32, columns=64, depth=32, warps=4, stages=2, fixed=True),
     "fetch on demand": Plan(dataflow="fetch_on_demand", **SMALL),
     "gather-scatter": Plan(dataflow="gather_scatter", group_spread=0.5, group_rows=30),
 }

@@ -41,6 +41,14 @@ def default_plan(features: Tensor, weight: Tensor, kernel_map: KernelMap, second
     return Plan.of_tile(tile, splits, kernel_map.volume)
 
 
+def plan_of_any_width(features: Tensor) -> Plan:
+    """One tile for all channels, for networks whose widths change from call to call: a tile by channels would compile
+    kernels at every one of a supernet's updates, seconds each. Plain torch where `default_plan` takes it."""
+    if not features.is_cuda or features.element_size() == 8:
+        return REFERENCE
+    return Plan(rows=64, columns=64, depth=32, warps=4, stages=3 if features.element_size() == 4 else 4, fixed=True)
+
+
 _Tile = tuple[int, int, int, int, int, int, int | None]
 
 

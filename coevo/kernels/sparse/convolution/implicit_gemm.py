@@ -94,9 +94,14 @@ class _Launch:
         self.num_outputs = int(weight.shape[2])
         self.kernel_map, self.order, self.plan = kernel_map, order, plan
         self.channels = None if channels is None else channels.contiguous()
-        self.columns = min(plan.columns, max(16, triton.next_power_of_2(self.num_outputs)))
-        self.depth = min(plan.depth, max(16, triton.next_power_of_2(self.num_inputs)))
-        self.extra = plan.extra if self.num_inputs % (self.depth + plan.extra) == 0 else 0
+        self.columns, self.depth, self.extra = plan.columns, plan.depth, 0
+        self.even_depth = self.even_columns = False
+        if not plan.fixed:
+            self.columns = min(self.columns, max(16, triton.next_power_of_2(self.num_outputs)))
+            self.depth = min(self.depth, max(16, triton.next_power_of_2(self.num_inputs)))
+            self.extra = plan.extra if self.num_inputs % (self.depth + plan.extra) == 0 else 0
+            self.even_depth = self.num_inputs % (self.depth + self.extra) == 0
+            self.even_columns = self.num_outputs % self.columns == 0
         self.mirrored = mirrored
         self.permuted = order is not None and plan.permuted
         self.neighbours = permuted_neighbours(kernel_map, order) if self.permuted and order else kernel_map.neighbours
@@ -180,8 +185,8 @@ class _Launch:
             extra=self.extra,
             num_copied=0 if copied is None else copied.shape[1],
             copied_columns=16 if copied is None else max(16, triton.next_power_of_2(copied.shape[1])),
-            even_depth=self.num_inputs % (self.depth + self.extra) == 0,
-            even_columns=self.num_outputs % self.columns == 0,
+            even_depth=self.even_depth,
+            even_columns=self.even_columns,
             described=self.described,
             mirrored=self.mirrored,
             relu=epilogue.relu,

@@ -29,6 +29,8 @@ class Plan:
         described: whether weights come through the tensor memory accelerator (compute capability 9), where their
             layout allows it.
         permuted: whether neighbours are read from a copy in the sorted order.
+        fixed: whether the tile stays as it is whatever the channels, so that one compiled kernel serves every width;
+            otherwise it shrinks to the channels, and those that it divides need no masks.
         group_spread, group_rows: epsilon and S of adaptive grouping (`gather_scatter`).
     """
 
@@ -43,6 +45,7 @@ class Plan:
     registers: int | None = None
     described: bool = False
     permuted: bool = True
+    fixed: bool = False
     group_spread: float = 0.3
     group_rows: int = 20_000
 

@@ -336,7 +336,7 @@ def _pass_on(turns, split, num_splits, tiles):
             tl.store(turns + each, 0)
 
 
-@triton.jit
+@triton.jit(do_not_specialize_on_alignment=["count_out"])  # counts of levels lie side by side
 def implicit_gemm(
     features,
     second,

@@ -125,7 +125,7 @@ class SandwichLearner:
         if self._batch is None:
             rows = self.recipe.batch * self.recipe.most_voxels
             room = [int(share * rows) for share in ROOM_SHARES]
-            self._batch = PaddedBatch(sample.feats.shape[1], room, self.device)
+            self._batch = PaddedBatch(sample.feats.shape[1], room, self.device, splits=(1,) * len(room))
         self._batch.put(sample.feats, sample.coords, sample.labels, ignored=IGNORED)
         made = self._batch.build()
         made.check()

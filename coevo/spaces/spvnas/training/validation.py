@@ -87,7 +87,8 @@ class Validation:
     def _inputs(self) -> list[SparseTensor | PointTensor]:
         if not self.padded:
             return [network_input(sample, self.points) for sample in self.samples]
-        batch = PaddedBatch(self.samples[0].feats.shape[1], capacity_of(self.samples), self.device)
+        room = capacity_of(self.samples)
+        batch = PaddedBatch(self.samples[0].feats.shape[1], room, self.device, splits=(1,) * len(room))
         found: list[SparseTensor | PointTensor] = []
         for sample in self.samples:
             batch.put(sample.feats, sample.coords)

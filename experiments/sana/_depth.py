@@ -31,6 +31,8 @@ from coevo.spaces.sana.training import Batch, Curve, Drawn, FlowLearner, HeldOut
 from coevo.spaces.sana.training.captured import learner_of
 from coevo.supernets.reproducibility import seed_of
 
+LATENT_STD = 0.247
+"""Of the scenes' pixels, so that latents have unit variance at 32 pixels (a test holds it)."""
 BACKWARD = 2
 """A backward pass computes two products for each of the forward pass."""
 
@@ -80,7 +82,7 @@ class Scenes:
         images = render_batch(scenes, size_px=self.arguments.size_px)
         latents = F.pixel_unshuffle(images, self.arguments.fold)
         tokens, mask = encoder.tokens_of(captions_of(scenes, categories))
-        return Batch(latents / latents.std(), encoder(tokens), mask)
+        return Batch(latents / LATENT_STD, encoder(tokens), mask)
 
     def transformer(self, depth: int, seed: int) -> SanaTransformer:
         """A new one."""

@@ -62,6 +62,19 @@ def test_growth_runs_stops_and_goes_on_to_the_same_rows(tmp_path, monkeypatch):
     assert path.read_text().splitlines()[:4] == lines[:4]
 
 
+def test_latents_have_unit_variance_and_parts_share_no_image():
+    arguments = growth.parsed([*TINY.split(), "--size-px", "32", "--images", "512", "--held-out", "256"])
+    scenes = growth._depth.Scenes(arguments, 0)
+    assert abs(scenes.parts["train"].latents.std() - 1) < 0.05
+    seen = {name: {each.numpy().tobytes() for each in part.latents} for name, part in scenes.parts.items()}
+    assert (
+        not seen["train"] & seen["judge"] and not seen["train"] & seen["search"] and not seen["judge"] & seen["search"]
+    )
+    again = growth._depth.Scenes(arguments, 0).parts["judge"]
+    assert torch.equal(again.latents, scenes.parts["judge"].latents)
+    assert torch.equal(again.text, scenes.parts["judge"].text)
+
+
 def test_a_strategy_that_diverges_is_a_row_and_scratch_that_does_is_an_error(tmp_path, monkeypatch):
     arguments = growth.parsed(GROWTH.split())
     one = growth.Seed(arguments, growth._depth.Rows(tmp_path / "rows.jsonl", {}, 9.0), 0)

@@ -88,7 +88,7 @@ def came_kernel(
     -1 does all phases.
     """
     program, programs = tl.program_id(0), tl.num_programs(0)
-    elements = rows.to(tl.int64) * columns
+    elements = tl.cast(rows, tl.int64) * columns
     if PHASE < 0 or PHASE == 0:  # squared gradients: rows' running means, columns' sums
         for chunk in range(program, chunks, programs):
             row = chunk * BLOCK_R + tl.arange(0, BLOCK_R)

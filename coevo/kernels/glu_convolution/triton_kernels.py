@@ -135,7 +135,7 @@ def convolve_kernel(
     channel = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
     inside = channel < channels
     pixel_stride = 2 * channels
-    row_stride = pixel_stride.to(tl.int64) * width
+    row_stride = tl.cast(pixel_stride, tl.int64) * width
     straight = values + image * height * row_stride + channel
     gate = straight + channels
     wa = _weights(weight, channel, inside)
@@ -212,7 +212,7 @@ def gradient_kernel(
     image, y, begin = _place(strips, segments, COLUMNS, 4)
     channel = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
     inside = channel < channels
-    row_stride = channels.to(tl.int64) * width
+    row_stride = tl.cast(channels, tl.int64) * width
     base = image * height * row_stride + y * row_stride
     w = _weights(weight, channel, inside)
     nothing = tl.zeros((BLOCK_C,), tl.float32)

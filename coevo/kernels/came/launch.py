@@ -12,7 +12,9 @@ from coevo.kernels.triton_runtime import INTERPRETED
 
 PHASES = 6
 _ROWS, _COLUMNS, _LINE = 16, 256, 1024
-_WARPS = 8
+_WARPS, _REGISTERS, _RESIDENT = 8, 128, 2
+"""Two programs of 256 threads and at most 128 registers each are on a multiprocessor at once, whatever it is compiled
+for: a cooperative launch of more would be refused."""
 
 
 def step_matrix(
@@ -31,19 +33,19 @@ def step_matrix(
     sums = torch.empty(chunks, dtype=torch.float32, device=weight.device)
     counter = torch.zeros(1, dtype=torch.int32, device=weight.device)
     programs = _programs(weight, rows * columns)
-    cooperative = {} if INTERPRETED else {"launch_cooperative_grid": one_launch}
+    options = {} if INTERPRETED else {"launch_cooperative_grid": one_launch, "maxnreg": _REGISTERS}
     for phase in (-1,) if one_launch else range(PHASES):
         kernel.came_kernel[(1 if INTERPRETED and one_launch else programs,)](
             weight, gradient, moment, scale, factors.square_row, factors.square_column, factors.residual_row,
             factors.residual_column, partial, sums, counter, rows, columns, chunks, settings.lr, *settings.betas,
             *settings.epsilons, settings.clip, settings.weight_decay, PHASE=phase, EIGHT=scale is not None,
-            QUANTUM=BLOCK, BLOCK_R=_ROWS, BLOCK_C=_COLUMNS, BLOCK=_LINE, num_warps=_WARPS, **cooperative,
+            QUANTUM=BLOCK, BLOCK_R=_ROWS, BLOCK_C=_COLUMNS, BLOCK=_LINE, num_warps=_WARPS, **options,
         )  # fmt: skip
 
 
 def _programs(weight: Tensor, elements: int) -> int:
-    """One to a multiprocessor, which surely is there at once; fewer where there are fewer blocks."""
+    """As many as surely are on the device at once; fewer where there are fewer blocks."""
     if not weight.is_cuda:
         return 2
     there = torch.cuda.get_device_properties(weight.device).multi_processor_count
-    return int(max(1, min(there, -(-elements // BLOCK))))
+    return int(max(1, min(_RESIDENT * there, -(-elements // BLOCK))))

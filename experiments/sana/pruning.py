@@ -103,7 +103,7 @@ class Seed:
                     found = [self.judged(keep) for keep in masks()]
                     self.add(share, name, kept, found, time.perf_counter() - began)
                 if name in (*KINDS, "uniform"):
-                    begin += [tuple(k) for k in self.rows.find(self.seed, f"{share} {name}")["keep"]]  # type: ignore
+                    begin += [tuple(k) for k in self.rows.find(self.seed, f"{share} {name}")["keep"]]
             if self.rows.find(self.seed, f"{share} {SEARCH}") is None:
                 self.searched(share, kept, begin)
             for name in (SCRATCH, f"{SCRATCH}, search's FLOPs too"):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from coevo.errors import InputError
+from coevo.spaces.sana.data.latents import Latents
 from coevo.supernets.reproducibility import seed_of
 
 
@@ -41,6 +42,17 @@ class Batch:
             raise InputError(
                 f"the text's mask is {list(self.text.shape[:2])} as the text is, got {list(self.text_mask.shape)}"
             )
+
+    @classmethod
+    def of(cls, latents: Latents, read: Callable[[Sequence[str]], tuple[Tensor, Tensor]]) -> Batch:
+        """Encoded images with their captions.
+
+        Args:
+            latents: of `data.latents`.
+            read: captions to text and mask, such as `AttributeEncoder.tokens_of`.
+        """
+        text, mask = read(latents.captions)
+        return cls(latents.latents, text, mask)
 
     @property
     def size(self) -> int:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import pixel_unshuffle
 
 from coevo.errors import ConfigError, InputError
+from coevo.spaces.sana.data.latents import encode_scenes
 from coevo.spaces.sana.depth.growth import grow
 from coevo.spaces.sana.depth.supernet import DepthSupernet, Subnet, identity_supernet
 from coevo.spaces.sana.flow.objective import draw_times, noisy_latents
+from coevo.spaces.sana.text.attribute import AttributeEncoder
 from coevo.spaces.sana.training import (
     Batch,
     Captioned,
@@ -126,6 +129,19 @@ def test_an_encoder_trains_along():
     assert HeldOutLoss([data])(net) == HeldOutLoss([data])(net, keep=(True, False))
     with pytest.raises(InputError, match="tokens"):
         Batch(latents, tokens[:, :, None])
+
+
+def test_scenes_train_a_transformer_with_the_encoder_of_their_captions():
+    scenes = encode_scenes(lambda images: pixel_unshuffle(images, 4), 24, torch.Generator().manual_seed(0), size_px=16)
+    torch.manual_seed(0)
+    encoder = AttributeEncoder(TEXT_COLUMNS, layers=1)
+    net = Captioned(transformer(1, channels=48, trained=False), encoder)
+    data, (tokens, mask) = Batch.of(scenes, encoder.tokens_of), encoder.tokens_of([""])
+    assert data.size == 24 and data.text.shape == (24, 16) and data.text_mask.dtype == torch.bool
+    first, how = HeldOutLoss([data])(net), Recipe(15, 1e-2, drop_text=0.1)
+    before = encoder.words.weight.detach().clone()
+    train(FlowLearner(net, how, (tokens[0], mask[0])), Drawn(data, 12), how)
+    assert HeldOutLoss([data])(net) < 0.8 * first and not torch.equal(before, encoder.words.weight)
 
 
 def test_bad_plans():

@@ -33,12 +33,14 @@ def step_matrix(
     sums = torch.empty(chunks, dtype=torch.float32, device=weight.device)
     counter = torch.zeros(1, dtype=torch.int32, device=weight.device)
     programs = _programs(weight, rows * columns)
+    given = (settings.lr, *settings.betas, *settings.epsilons, settings.clip, settings.weight_decay)
+    numbers = [float(each) for each in given]  # a whole number would be another kernel
     options = {} if INTERPRETED else {"launch_cooperative_grid": one_launch, "maxnreg": _REGISTERS}
     for phase in (-1,) if one_launch else range(PHASES):
         kernel.came_kernel[(1 if INTERPRETED and one_launch else programs,)](
             weight, gradient, moment, scale, factors.square_row, factors.square_column, factors.residual_row,
-            factors.residual_column, partial, sums, counter, rows, columns, chunks, settings.lr, *settings.betas,
-            *settings.epsilons, settings.clip, settings.weight_decay, PHASE=phase, EIGHT=scale is not None,
+            factors.residual_column, partial, sums, counter, rows, columns, chunks, *numbers,
+            PHASE=phase, EIGHT=scale is not None,
             QUANTUM=BLOCK, BLOCK_R=_ROWS, BLOCK_C=_COLUMNS, BLOCK=_LINE, num_warps=_WARPS, **options,
         )  # fmt: skip
 

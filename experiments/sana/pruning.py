@@ -4,9 +4,10 @@
 
 Every seed trains a transformer, and prunes it to 2/3, 1/2 and 1/3 of its depth: by block importance (Sana-1.5), by
 other measures of importance, evenly, at random, by the loss without each block, and by a search over masks by moves of
-runs whose score is the loss after a short recovery on images that neither train nor judge. All recover with the same
-batches and noise; losses are those before and after it. The control is a transformer of that depth trained from scratch
-for as many FLOPs as the training, the recovery and, for one more control, the search had; it ends with that recovery.
+runs. Its score is the loss after a short recovery on images that neither train nor judge; the best few are scored
+again after a whole one. All recover with the same batches and noise; losses are those before and after it. The control is a
+transformer of that depth trained from scratch for as many FLOPs as the training, the recovery and, for one more control,
+the search had; it ends with that recovery.
 """
 
 from __future__ import annotations
@@ -54,8 +55,9 @@ def parsed(words: list[str] | None) -> argparse.Namespace:
     options.add_argument("--recovery-rate", type=float, default=3e-4)
     options.add_argument("--calibration", type=int, default=128, help="images that importance looks at")
     options.add_argument("--random-draws", type=int, default=5)
-    options.add_argument("--search-masks", type=int, default=32, help="masks that the search scores, a size")
+    options.add_argument("--search-masks", type=int, default=48, help="masks that the search scores, a size")
     options.add_argument("--search-recovery", type=int, default=20, help="updates before a mask is scored")
+    options.add_argument("--finalists", type=int, default=4, help="best masks that are scored again, after --recovery")
     return options.parse_args(words)
 
 
@@ -158,19 +160,23 @@ class Seed:
         given, began = self.arguments, time.perf_counter()
         self.teacher()
 
-        def score(keep: Keep) -> float:
+        def score(keep: Keep, steps: int = given.search_recovery) -> float:
             self.rows.check_time()
             try:
-                return self.scenes.search(self.recovered(keep, given.search_recovery))
+                return self.scenes.search(self.recovered(keep, steps))
             except NonFiniteLoss:
                 return float("inf")
 
         rng = np.random.default_rng(seed_of(self.seed, "search", kept))
         found = search_keep(given.depth, kept, score, evaluations=given.search_masks, rng=rng, begin=begin)
-        history = [{"keep": keep, "score": value} for keep, value in found.history]
-        zero = [self.scenes.search(self.teacher(), each["keep"]) for each in history]
-        rank = spearman(zero, [each["score"] for each in history]) if len(history) > 1 else float("nan")
-        self.add(share, SEARCH, kept, [self.judged(found.keep)], time.perf_counter() - began, history=history,
+        last = sorted(found.history, key=lambda each: each[1])[: given.finalists]
+        scored = [(keep, score(keep, given.recovery)) for keep, _ in last]
+        best = min(scored, key=lambda each: each[1])[0]
+        finals = [{"keep": k, "score": v if np.isfinite(v) else None} for k, v in scored]
+        zero = [self.scenes.search(self.teacher(), keep) for keep, _ in found.history]
+        rank = spearman(zero, [value for _, value in found.history]) if len(zero) > 1 else float("nan")
+        history = [{"keep": k, "score": v if np.isfinite(v) else None} for k, v in found.history]  # None: diverged
+        self.add(share, SEARCH, kept, [self.judged(best)], time.perf_counter() - began, history=history, finals=finals,
                  spearman_of_loss_0=None if np.isnan(rank) else rank)  # fmt: skip
 
     def scratch(self, share: str, name: str, kept: int) -> None:
@@ -181,7 +187,8 @@ class Seed:
         small_step, deep_step = self.scenes.step_flops(model.config), self.scenes.step_flops(deep)
         flops = given.steps * deep_step + given.recovery * small_step
         if name != SCRATCH:
-            flops += given.search_masks * given.search_recovery * small_step
+            updates = given.search_masks * given.search_recovery + given.finalists * given.recovery
+            flops += updates * small_step
         steps = max(1, round(flops / small_step) - given.recovery)
         self.scenes.train(model, self.scenes.recipe(steps), steps)
         recover(model, self.scenes.drawn, self.recovery_recipe(given.recovery))  # the falling rate is worth something

@@ -26,9 +26,7 @@ def module(name: str):
 growth, pruning = module("growth"), module("pruning")
 TINY = "--device cpu --seeds 1 --width 32 --size-px 8 --fold 4 --images 16 --held-out 8 --batch 8"
 GROWTH = f"{TINY} --source-depth 3 --depth 6 --source-steps 2 --steps 3 --validate-every 1"
-PRUNING = (
-    f"{TINY} --depth 4 --steps 3 --recovery 1 --search-masks 3 --search-recovery 1 --random-draws 2 --calibration 4"
-)
+PRUNING = f"{TINY} --depth 4 --steps 3 --recovery 1 --search-masks 3 --search-recovery 1 --finalists 2 --random-draws 2 --calibration 4"
 
 
 def words(text: str, folder: Path, *more: str) -> list[str]:
@@ -128,7 +126,10 @@ def test_pruning_runs_stops_and_goes_on_to_the_same_rows(tmp_path, monkeypatch):
     rows = {each["name"]: each for each in whole["rows"]}
     assert len(rows["1/2 random"]["keep"]) == 2 and all(sum(each) == 2 for each in rows["1/2 random"]["keep"])
     history = rows["1/2 search"]["history"]
-    assert len(history) == 3 and rows["1/2 search"]["keep"] == [min(history, key=lambda each: each["score"])["keep"]]
+    finals = rows["1/2 search"]["finals"]
+    assert len(history) == 3 and len(finals) == 2
+    assert [each["keep"] for each in finals] == [e["keep"] for e in sorted(history, key=lambda each: each["score"])[:2]]
+    assert rows["1/2 search"]["keep"] == [min(finals, key=lambda each: each["score"])["keep"]]
     assert rows["1/3 scratch, search's FLOPs too"]["steps"] > rows["1/3 scratch"]["steps"] > 3
     assert rows["1/3 scratch"]["loss_0"] is None and rows["teacher"]["loss"] < rows["1/3 random"]["loss_0"] * 2
     path = tmp_path / "pruning.jsonl"

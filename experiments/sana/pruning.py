@@ -3,11 +3,11 @@
     python experiments/sana/pruning.py --folder runs/sana --seeds 3 [--seconds 540] [--out FILE]
 
 Every seed trains a transformer, and prunes it to 2/3, 1/2 and 1/3 of its depth: by block importance (Sana-1.5), by
-other measures of importance, evenly, at random, by the loss without each block, and by a search over masks by moves of
-runs. Its score is the loss after a short recovery on images that neither train nor judge; the best few are scored
-again after a whole one. All recover with the same batches and noise; losses are those before and after it. The control is a
-transformer of that depth trained from scratch for as many FLOPs as the training, the recovery and, for one more control,
-the search had; it ends with that recovery.
+other measures of importance, evenly, at random, by the loss without each block, and by a search over masks by moves
+of runs. Its score is the loss after a short recovery on images that neither train nor judge; the best few are scored
+again after a whole one. All recover with the same batches and noise; losses are those before and after it. The
+control is a transformer of that depth trained from scratch for as many FLOPs as the training, the recovery and, for
+one more control, the search had; it ends with that recovery.
 """
 
 from __future__ import annotations

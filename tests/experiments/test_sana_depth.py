@@ -26,7 +26,10 @@ def module(name: str):
 growth, pruning = module("growth"), module("pruning")
 TINY = "--device cpu --seeds 1 --width 32 --size-px 8 --fold 4 --images 16 --held-out 8 --batch 8"
 GROWTH = f"{TINY} --source-depth 3 --depth 6 --source-steps 2 --steps 3 --validate-every 1"
-PRUNING = f"{TINY} --depth 4 --steps 3 --recovery 1 --search-masks 3 --search-recovery 1 --finalists 2 --random-draws 2 --calibration 4"
+PRUNING = (
+    f"{TINY} --depth 4 --steps 3 --recovery 1 --search-masks 3 --search-recovery 1 --finalists 2 --random-draws 2 "
+    "--calibration 4"
+)
 
 
 def words(text: str, folder: Path, *more: str) -> list[str]:

@@ -114,7 +114,7 @@ def modulated_norm(x: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, *,
 def gated_residual(x: torch.Tensor, gate: torch.Tensor, update: torch.Tensor, *, fused: bool = False) -> torch.Tensor:
     """x + gate * update; x and update [B, N, D], gate [B, 1, D]."""
     if fused:
-        fast: torch.Tensor = norm_kernel.gated_residual(_as_wide(x, gate), update, gate[:, 0])
+        fast: torch.Tensor = norm_kernel.gated_residual(x, update, gate[:, 0])
         return fast
     return x + gate * update
 
@@ -130,19 +130,12 @@ def residual_norm(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(x + gate * update, its modulated norm); shapes as of the other two, no gate is a gate of 1."""
     if fused:
-        x = x if gate is None else _as_wide(x, gate)
         fast: tuple[torch.Tensor, torch.Tensor] = norm_kernel.gated_residual_norm(
             x, update, None if gate is None else gate[:, 0], scale[:, 0], shift[:, 0], epsilon=NORM_EPSILON
         )
         return fast
     x = update + x if gate is None else x + gate * update
     return x, modulated_norm(x, scale, shift)
-
-
-def _as_wide(x: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
-    """x in the dtype that x + gate * update has in plain torch: under autocast with float32 weights the residuals are
-    float32, from the first gate on."""
-    return x.to(torch.promote_types(x.dtype, gate.dtype))
 
 
 def _without_autocast(device_type: str) -> contextlib.AbstractContextManager[object]:

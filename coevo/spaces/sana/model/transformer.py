@@ -160,7 +160,7 @@ def _run_joined(stem: Embedded, blocks: Sequence[SanaBlock]) -> torch.Tensor:
     """The blocks one after the other, a block's last residual and the next one's first norm as one operation."""
     tables = torch.stack([block.table for block in blocks])[:, None] + stem.time_table
     rows = [table.chunk(6, dim=1) for table in tables]
-    x = stem.tokens.contiguous()  # the patches' channels come first
+    x = stem.tokens
     normed = operations.modulated_norm(x, rows[0][1], rows[0][0], fused=True)
     for index, block in enumerate(blocks):
         x, update = block.inside(x, normed, rows[index], stem.text, stem.text_mask, stem.grid)

@@ -21,7 +21,7 @@ def test_a_processor_records_nothing() -> None:
         RecordedTransformer(small().cpu())
 
 
-@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_recorded_is_what_the_transformer_gives() -> None:
     model = small().cuda().bfloat16().use_fused()
     recorded = RecordedTransformer(model)

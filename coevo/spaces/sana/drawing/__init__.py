@@ -1,0 +1,1 @@
+"""Pictures: a design beside its source, grids of samples, curves of growth and pruning, the front."""

@@ -1,0 +1,1 @@
+"""What judges a design: measured tables, the supernet's weights, a short recovery, images before an exact oracle."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from coevo.errors import InputError
 from coevo.kernels.came import triton_kernel as kernel
 from coevo.kernels.came.blockwise import BLOCK
 from coevo.kernels.came.reference import Factors, Settings
 from coevo.kernels.triton_runtime import INTERPRETED
 
 PHASES = 6
+MOST_ELEMENTS = 2**31 - 2 * BLOCK
 _ROWS, _COLUMNS, _LINE = 16, 256, 1024
 _WARPS, _REGISTERS, _RESIDENT = 8, 128, 2
 """Two programs of 256 threads and at most 128 registers each are on a multiprocessor at once, whatever it is compiled
@@ -28,6 +30,11 @@ def step_matrix(
 ) -> None:
     """As `reference.step_matrix`, and the first moment is written where it stands: int8 with its scales, or float32."""
     rows, columns = weight.shape
+    if rows * columns > MOST_ELEMENTS:
+        raise InputError(
+            f"the kernel takes matrices of at most {MOST_ELEMENTS} entries, got {rows} x {columns}; "
+            "use CAME8bit(..., backend='reference')"
+        )
     chunks = -(-rows // _ROWS)
     partial = torch.empty((chunks, columns), dtype=torch.float32, device=weight.device)
     sums = torch.empty(chunks, dtype=torch.float32, device=weight.device)

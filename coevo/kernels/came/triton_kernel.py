@@ -81,14 +81,14 @@ def came_kernel(
     PHASE: tl.constexpr, EIGHT: tl.constexpr, QUANTUM: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_C: tl.constexpr,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """One step for weight [R, C], of less than 2^31 entries.
+    """One step for weight [R, C], of at most 2^31 - 2 QUANTUM entries (64-bit division costs more than memory).
 
     moment int8 [R, C] with scale float32 [blocks] (EIGHT), or float32 [R, C]; the running means float32 [R] and [C].
     Scratch: partial float32 [chunks, C] (a chunk is BLOCK_R rows), sums float32 [chunks], counter int32 [1], 0. PHASE
     -1 does all phases.
     """
     program, programs = tl.program_id(0), tl.num_programs(0)
-    elements = tl.cast(rows, tl.int64) * columns
+    elements = rows * columns
     if PHASE < 0 or PHASE == 0:  # squared gradients: rows' running means, columns' sums
         for chunk in range(program, chunks, programs):
             row = chunk * BLOCK_R + tl.arange(0, BLOCK_R)
@@ -153,7 +153,7 @@ def came_kernel(
         row_mean = _mean(square_row, rows, BLOCK)
         residual_mean = _mean(residual_row, rows, BLOCK)
         clip_by = _clip_by(sums, chunks, elements, clip, BLOCK)
-        quanta = (elements + QUANTUM - 1) // QUANTUM
+        quanta = tl.cdiv(elements, QUANTUM)
         for quantum in range(program, quanta, programs):
             at = quantum * QUANTUM + tl.arange(0, QUANTUM)
             inside = at < elements

@@ -217,10 +217,14 @@ def gradient_kernel(
     w = _weights(weight, channel, inside)
     nothing = tl.zeros((BLOCK_C,), tl.float32)
     zeros = (nothing, nothing, nothing, nothing)
+    # A value of its own: Triton (3.6) carries no name through a loop that ends it with the very value it began with,
+    # which for last_s is what this_s began with.
+    empty = tl.zeros((BLOCK_C,), tl.float32)
+    empties = (empty, empty, empty, empty)
     total = nothing
     left, centre, right = (nothing, nothing, nothing), (nothing, nothing, nothing), (nothing, nothing, nothing)
     last, last_s, last_k = zeros, zeros, zeros
-    this, this_s, this_k = zeros, zeros, zeros
+    this, this_s, this_k = zeros, empties, empties
     r0, r1, r2, r3 = (
         inside & (y < height),
         inside & (y + 1 < height),

@@ -26,12 +26,22 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A PNG file that a problem made. `problem` says why there is nothing to show."""
+
+    name: str
+    png: bytes = b""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Exported:
-    """A design that was taken home: where to, and what its export measured."""
+    """A design that was taken home: where to, what its export measured, and the pictures in its folder."""
 
     folder: str
     key: str
     measured: Mapping[str, Any]
+    pictures: Sequence[Picture] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,7 @@ class Page:
     drawings: Sequence[Drawing] = ()
     exports: Sequence[Exported] = ()
     drawing_note: str = ""
+    prepared: Sequence[Picture] = ()
     lines: Sequence[Line] = ()
     costs: Sequence[StageCost] = ()
     agreements: Sequence[Agreement] = ()

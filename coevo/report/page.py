@@ -33,6 +33,7 @@ def render(page: Page) -> str:
         ("history", "History", insight.history(page)),
         ("designs", "Best designs", sections.drawings(page)),
         ("exports", "Exported", sections.exports(page)),
+        ("prepared", "Prepared", sections.prepared(page)),
         ("lineage", "Lineage", insight.lineage(page)),
         ("importance", "Importance", insight.importance(page)),
         ("choices", "Choices", sections.choices(page)),

@@ -10,6 +10,7 @@ from typing import Any
 
 from coevo.report.content import Page
 from coevo.report.data import Table
+from coevo.report.pictures import shown
 from coevo.report.words import number
 from coevo.search.trial import Trial
 
@@ -104,9 +105,15 @@ def exports(page: Page) -> str:
         button = design_button(trial) if trial else escape(exported.key[:12])
         parts.append(
             f'<div class="drawing"><h3><code>{escape(exported.folder)}</code> {button}</h3>'
-            f"<table><tbody>{rows}</tbody></table></div>"
+            f"<table><tbody>{rows}</tbody></table>{shown(exported.pictures)}</div>"
         )
     return f'<p>What the export measured anew, after the search.</p><div class="grid">{"".join(parts)}</div>'
+
+
+def prepared(page: Page) -> str:
+    """Pictures of what was made before the first stage."""
+    parts = "".join(f'<div class="drawing">{shown([each])}</div>' for each in page.prepared)
+    return f'<p>Made once, before the first design was judged.</p><div class="grid">{parts}</div>' if parts else ""
 
 
 def design_button(trial: Trial) -> str:

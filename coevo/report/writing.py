@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from coevo.report.clock import read_log
-from coevo.report.content import Drawing, Exported, Line, Page
+from coevo.report.content import Drawing, Exported, Line, Page, Picture
 from coevo.report.control import control_of
 from coevo.report.data import DOMINATED, FRONT, Table, tabulate
 from coevo.report.history import histories
 from coevo.report.importance import importances_of
 from coevo.report.lineage import line_of
 from coevo.report.page import render
+from coevo.report.pictures import PNG, picture_of, pictures_in
 from coevo.report.reproduction import control_commands, experiment_toml
 from coevo.report.stages import stage_costs
 from coevo.report.words import unit
@@ -22,6 +23,7 @@ from coevo.search.agreement import agreements
 from coevo.search.folder import write_durably
 from coevo.search.front import Archive
 from coevo.search.objectives import Goals
+from coevo.search.preparation import FOLDER
 from coevo.search.problem import Problem
 from coevo.search.run import Run
 
@@ -72,6 +74,7 @@ def page_of(run: Run, problem: Problem | None = None, note: str = "", control: S
         description=problem.description if problem else "",
         drawings=drawings,
         exports=exports_of(run),
+        prepared=prepared_pictures(run),
         drawing_note=drawing_note if problem else f"No drawings: {note or 'the problem was not loaded'}.",
         lines=[Line(caption, line_of(table.trials[row], by_index)) for row, caption in best_rows(table, run.goals)],
         costs=stage_costs(table),
@@ -87,10 +90,17 @@ def exports_of(run: Run) -> list[Exported]:
         try:
             key = json.loads((path.parent / "design.json").read_text(encoding="utf-8"))["key"]
             measured = json.loads(path.read_text(encoding="utf-8"))["export"]
-            found.append(Exported(path.parent.name, str(key), dict(measured)))
+            found.append(Exported(path.parent.name, str(key), dict(measured), pictures_in(path.parent)))
         except (OSError, ValueError, KeyError, TypeError):
             continue  # `coevo verify` says what is wrong with it
     return found
+
+
+def prepared_pictures(run: Run) -> list[Picture]:
+    """The pictures among what the problem prepared."""
+    artifacts = run.prepared.get("artifacts", {})
+    paths = {name: run.path / FOLDER / entry["path"] for name, entry in artifacts.items()}
+    return [picture_of(path, name) for name, path in sorted(paths.items()) if path.suffix == PNG]
 
 
 def best_rows(table: Table, goals: Goals) -> list[tuple[int, str]]:

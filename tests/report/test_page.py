@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,8 +16,10 @@ from coevo import Outcome, Pick, Problem, Space, Stage, Study
 from coevo.report import write_report
 from coevo.report.island import unpacked
 from coevo.report.page import script
+from coevo.report.pictures import MOST_BYTES, SIGNATURE
 from coevo.search.canonical import stream
 from coevo.search.evaluator import FunctionEvaluator
+from coevo.search.problem import WorkContext
 from coevo.search.run import Run
 
 EVIL = "</script><script>alert('x')</script> & \"quoted\" \u2028"
@@ -183,6 +186,30 @@ def test_a_drawing_that_fails_costs_nothing_but_itself(tmp_path: Path) -> None:
     problem = problem_of(draw=draw)
     _, reader, _ = read(write_report(run_of(tmp_path / "run", problem), problem))
     assert "could not be drawn: ValueError: no <ink>" in reader.text
+
+
+def test_pictures_of_preparations_and_exports_are_in_the_page(tmp_path: Path) -> None:
+    png = SIGNATURE + b"what a picture holds"
+
+    def prepare(context: WorkContext) -> Mapping[str, Path]:
+        for name, content in (("growth_of_it.png", png), ("weights.bin", png), ("torn.png", b"half")):
+            (context.folder / name).write_bytes(content)
+        return {Path(name).stem: context.folder / name for name in ("growth_of_it.png", "weights.bin", "torn.png")}
+
+    run = run_of(tmp_path / "run", problem_of(prepare=prepare))
+    folder = run.path / "export"
+    folder.mkdir()
+    (folder / "design.json").write_text(json.dumps({"key": next(iter(run.trials())).design.key}))
+    (folder / "measurements.json").write_text(json.dumps({"export": {"accuracy": 0.5}}))
+    (folder / "odd <b> &.png").write_bytes(png)
+    (folder / "huge.png").write_bytes(png + bytes(MOST_BYTES))
+    page, reader, _ = read(write_report(run))
+    images = [attributes for tag, attributes in reader.tags if tag == "img"]
+    assert [each["alt"] for each in images] == ["odd <b> &", "growth of it"]
+    for each in images:
+        assert base64.b64decode((each["src"] or "").removeprefix("data:image/png;base64,")) == png
+    assert "huge.png is over 8 MiB" in reader.text and "torn.png is no PNG file" in reader.text
+    assert "weights" not in reader.text and len(page) < MOST_BYTES
 
 
 def test_without_the_problem_there_are_no_drawings_and_it_says_so(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pictures that a problem made as files: of what it prepared, and in the folders of exports. The page holds them whole."""
+"""Pictures that a problem made as files: of what it prepared, and in exported folders. The page holds them whole."""
 
 from __future__ import annotations
 

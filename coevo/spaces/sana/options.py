@@ -18,7 +18,9 @@ class Model(BaseModel):
     depth: int = Field(12, ge=1)
     head_dim: int = Field(32, ge=8)
     cross_heads: int = Field(4, ge=1)
-    patch_size: int = Field(4, ge=1, description="latent pixels of a token's side")
+    patch_size: int = Field(
+        4, ge=1, description="latent pixels of a token's side; what a patch holds should not exceed the width"
+    )
     caption_channels: int = Field(128, ge=4)
     encoder_layers: int = Field(2, ge=0, description="of the captions' encoder, which is trained with it")
 
@@ -44,6 +46,11 @@ class Training(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     steps: int = Field(12_000, ge=1, description="updates of the supernet")
+    source_depth: int | None = Field(
+        None, ge=1, description="blocks of a transformer that is trained first and grown to model.depth; none without"
+    )
+    source_steps: int = Field(4000, ge=1, description="updates of that one")
+    drop_last: int = Field(1, ge=0, description="of its blocks, from the end, that are left out when it grows")
     whole: float = Field(0.5, ge=0, le=1, description="share of them that trains the largest network alone")
     between: int = Field(2, ge=0, description="networks of a later update beside the largest and a smallest")
     velocity: float = Field(0.5, ge=0, le=1, description="share of the flow in what those learn; the rest distils")

@@ -10,14 +10,17 @@ from typing import Any
 
 from coevo.cost_models.diffusion_latency import LatencyTable, default_path, read_table, write_table
 from coevo.cost_models.fingerprint import fingerprint
-from coevo.errors import InputError
+from coevo.errors import InputError, MissingExtra
 from coevo.search.problem import WorkContext
+from coevo.spaces.sana.drawing.weights import draw_growth, draw_pruning
 from coevo.spaces.sana.judging.clock import Clock
 from coevo.spaces.sana.judging.measuring import Effort, dtype_name, space_table
-from coevo.spaces.sana.judging.opening import load_verifier, new_net, studio_around
+from coevo.spaces.sana.judging.opening import load_verifier, new_net, painter_of, studio_around
+from coevo.spaces.sana.judging.recovering import with_features
 from coevo.spaces.sana.judging.scoring import measure_responses
 from coevo.spaces.sana.judging.stages import RESPONSES, SUPERNET, TABLE, VERIFIER
-from coevo.spaces.sana.judging.weights import WEIGHTS, load_weights, save_weights, train_weights
+from coevo.spaces.sana.judging.thinning import pruning_curves
+from coevo.spaces.sana.judging.weights import WEIGHTS, Inherited, load_weights, save_weights, train_weights
 from coevo.spaces.sana.judging.workload import network_of, workload_of
 from coevo.spaces.sana.model.config import BlockConfig
 from coevo.spaces.sana.scaling.verifiers import LearnedVerifier, train_verifier
@@ -26,6 +29,9 @@ from coevo.supernets.checkpoints import write_tensors, write_text
 
 Progress = Callable[[float, float, str], None]
 CURVE = "curve.json"
+GROWTH, PRUNING = "growth", "pruning"
+PICTURED = 128
+"""Scenes that the pruning curve looks at."""
 
 
 def prepare(setting: Setting, context: WorkContext) -> Mapping[str, Path]:
@@ -41,11 +47,12 @@ def prepare(setting: Setting, context: WorkContext) -> Mapping[str, Path]:
         load_weights(net, weights)
     else:
         given = setting.options.training
-        curve = train_weights(
+        trained = train_weights(
             net, setting.scenes("train"), setting.recipe(context.seed), setting.plan, batch=given.batch,
-            folder=folder, checkpoint_every=given.checkpoint_every, progress=context.progress,
+            growth=setting.growth, held_out=setting.scenes("search"), folder=folder,
+            checkpoint_every=given.checkpoint_every, progress=context.progress,
         )  # fmt: skip
-        write_text(folder / CURVE, json.dumps(curve.to_json()) + "\n")
+        write_text(folder / CURVE, json.dumps(trained.to_json()) + "\n")
         save_weights(net, weights)
     verifier = context.folder / "verifier.safetensors"
     if not verifier.is_file():
@@ -56,7 +63,27 @@ def prepare(setting: Setting, context: WorkContext) -> Mapping[str, Path]:
         whole = setting.bounds.like_source((True,) * setting.bounds.depth, steps=1, guidance=1.0)
         loss = studio.losses.inherited(whole)
         measure_responses(net.extract(whole), setting.bounds, studio.judging, loss).write(responses)
-    return {TABLE: table, SUPERNET: weights, VERIFIER: verifier, RESPONSES: responses}
+    made = {TABLE: table, SUPERNET: weights, VERIFIER: verifier, RESPONSES: responses}
+    return made | pictures(setting, net, folder / CURVE, context)
+
+
+def pictures(setting: Setting, net: Inherited, curve: Path, context: WorkContext) -> dict[str, Path]:
+    """{growth, pruning}: PNG files in the context's folder; none without matplotlib, which they alone need."""
+    made = {name: context.folder / f"{name}.png" for name in (GROWTH, PRUNING)}
+    try:
+        if not made[GROWTH].is_file():
+            curves = json.loads(curve.read_text(encoding="utf-8"))
+            draw_growth(curves, setting.bounds.depth, made[GROWTH], setting.options.training.source_depth)
+        if not made[PRUNING].is_file():
+            context.progress(0, 1, "what leaving blocks out costs")
+            model = net.extract(setting.bounds.like_source((True,) * setting.bounds.depth, steps=1, guidance=1.0))
+            painter = painter_of(setting, net)
+            batches = [with_features(each, painter) for each in setting.scenes("search").all(PICTURED)[:1]]
+            found = pruning_curves(model, batches, setting.bounds.least_depth, setting.precision())
+            draw_pruning(found, made[PRUNING])
+    except MissingExtra:
+        return {}
+    return made
 
 
 def trained_verifier(setting: Setting, context: WorkContext) -> LearnedVerifier:

@@ -12,6 +12,7 @@ from coevo.errors import ConfigError, InputError
 from coevo.search.space import Space, Violation
 from coevo.spaces.sana.design import Bounds, SanaDesign
 from coevo.spaces.sana.judging.resolution import check_resolution
+from coevo.spaces.sana.judging.source import Growth
 from coevo.spaces.sana.judging.workload import shape_of, workload_of
 from coevo.spaces.sana.model.config import SanaConfig
 from coevo.spaces.sana.options import Options
@@ -48,6 +49,8 @@ class Setting:
                 f"least_depth = {options.least_depth}, but the source has {model.depth} blocks (model.depth): keep at "
                 "most as many"
             )
+        if (grown := growth_of(options)) is not None:
+            grown.check(model.depth)
         bounds = Bounds(
             model.depth, options.ffn_ratios, tuple(options.attention), options.steps, options.guidance, options.samples,
             options.least_depth, options.most_runs,
@@ -157,6 +160,11 @@ class Setting:
         given = self.options.training
         return Plan(given.whole, given.between, given.velocity)
 
+    @property
+    def growth(self) -> Growth | None:
+        """What the supernet grows from."""
+        return growth_of(self.options)
+
     def new_verifier(self, seed: int) -> LearnedVerifier:
         """Who picks one of several samples, untrained, on the setting's device."""
         import torch
@@ -167,6 +175,12 @@ class Setting:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(seed, "verifier"))
             return LearnedVerifier(self.options.judging.verifier_width).to(self.device())
+
+
+def growth_of(options: Options) -> Growth | None:
+    """What the options say of a source; None where there is none."""
+    given = options.training
+    return None if given.source_depth is None else Growth(given.source_depth, given.source_steps, given.drop_last)
 
 
 def latents_of(autoencoder: str | None) -> tuple[int, int]:

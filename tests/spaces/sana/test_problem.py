@@ -31,7 +31,7 @@ PIPELINE = Path(__file__).parents[3] / "experiments" / "sana" / "pipeline.toml"
 SMALL: dict[str, Any] = {
     "model": {"width": 32, "depth": 4, "patch_size": 8, "cross_heads": 1, "caption_channels": 16, "encoder_layers": 1},
     "data": {"train_scenes": 32, "search_scenes": 6, "validation_scenes": 6},
-    "training": {"steps": 4, "batch": 4, "recovery_steps": 1, "fine_tune_steps": 1, "checkpoint_every": 2,
+    "training": {"source_depth": 2, "source_steps": 3, "steps": 4, "batch": 4, "recovery_steps": 1, "fine_tune_steps": 1, "checkpoint_every": 2,
                  "between": 1},
     "judging": {"prompts_per_category": 1, "rounds": 1, "export_rounds": 1, "loss_draws": 1, "verifier_steps": 1,
                 "verifier_width": 16, "verifier_batch": 4},
@@ -57,6 +57,8 @@ def test_what_does_not_come_out_even_is_refused_before_anything_is_made() -> Non
     for wrong, said in (
         ({"data": {"size_px": 50}}, r"50 pixels are no whole number of tokens.*48 or 56"),
         ({"least_depth": 5}, r"least_depth = 5, but the source has 4 blocks"),
+        ({"training": {"source_depth": 5}}, "of 5 blocks does not grow to one of 4"),
+        ({"training": {"drop_last": 2}}, "one at least stays"),
         ({"model": {"width": 40}}, "40 is no whole number of heads"),
         ({"steps": (8, 4)}, "ascending order"),
         ({"latency_table": "/nowhere/table.json"}, "no latency table at"),
@@ -145,7 +147,9 @@ def test_the_whole_pipeline_by_one_file(table_path, tmp_path, monkeypatch) -> No
     done = CliRunner().invoke(app, ["run", str(PIPELINE), "--out", "run", "--json", *words])
     assert done.exit_code == 0, done.output
     run = Run.open("run")
-    assert set(run.prepared["artifacts"]) == {"supernet", "verifier", "latency_table", "responses"}
+    assert set(run.prepared["artifacts"]) == {
+        "supernet", "verifier", "latency_table", "responses", "growth", "pruning",
+    }  # fmt: skip
     by_stage = {trial.stage: trial for trial in run.trials() if trial.outcome.ok}
     assert "sampled" in by_stage, by_stage
     metrics = by_stage["sampled"].outcome.metrics

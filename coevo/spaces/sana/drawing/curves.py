@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from coevo.errors import InputError
-from coevo.spaces.sana.drawing.figures import COLOURS, new_figure, write_figure
+from coevo.spaces.sana.drawing.figures import COLOURS, new_figure, plain_numbers, write_figure
 
 Points = Sequence[tuple[float, float]]
 
@@ -42,6 +42,7 @@ def draw_curves(
     axis.set_ylabel(up)
     if log:
         axis.set_yscale("log")
+        plain_numbers(axis.yaxis)
     axis.set_title(title, fontsize=10)
     axis.grid(alpha=0.25)
     axis.legend(fontsize=8, frameon=False)
@@ -70,6 +71,7 @@ def draw_front(
         best = front_of(points)
         axis.step(*zip(*best, strict=True), where="post", color=colour, marker="o", markersize=4, label=name)
     axis.set_xscale("log")
+    plain_numbers(axis.xaxis)
     axis.set_xlabel(across)
     axis.set_ylabel(up)
     axis.set_title(title, fontsize=10)

@@ -24,6 +24,13 @@ def new_figure(width: float, height: float) -> Any:
     return figure
 
 
+def plain_numbers(axis: Any) -> None:
+    """Numbers of a logarithmic axis as 1.5 and 20, not as powers of ten."""
+    for formatter in (axis.set_major_formatter, axis.set_minor_formatter):
+        formatter("{x:g}")
+    axis.set_tick_params(which="minor", labelsize=8)
+
+
 def write_figure(figure: Any, path: Path) -> None:
     """As a PNG, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

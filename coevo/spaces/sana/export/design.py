@@ -29,7 +29,7 @@ from coevo.spaces.sana.export.sampler import Sampling, SanaSampler
 from coevo.spaces.sana.flow.guidance import Guidance
 from coevo.spaces.sana.judging.codec import PIXEL_DEVIATION, Latents
 from coevo.spaces.sana.judging.measuring import measured
-from coevo.spaces.sana.judging.opening import load_verifier, new_net
+from coevo.spaces.sana.judging.opening import load_verifier, new_net, painter_of
 from coevo.spaces.sana.judging.painter import Painter
 from coevo.spaces.sana.judging.recovering import Losses, fine_tune, recovery_recipe
 from coevo.spaces.sana.judging.scoring import Judging
@@ -54,7 +54,7 @@ def export_design(setting: Setting, design: SanaDesign, context: WorkContext) ->
     options, given = setting.options, setting.options.training
     net = load_weights(new_net(setting, context.seed), context.artifact(SUPERNET))
     verifier = load_verifier(setting, context.artifact(VERIFIER))
-    painter = _painter(setting, net)
+    painter = painter_of(setting, net)
     model = net.extract(design)
     scenes = setting.scenes("train")
     if given.fine_tune_steps:
@@ -117,14 +117,10 @@ def verify_folder(setting: Setting, space: Space, folder: Path) -> list[str]:
     if not faults and sampler.text is not None:
         net = new_net(setting, 0)
         net.encoder = sampler.text
-        found = _loss(setting, net, _painter(setting, net), sampler.transformer)
+        found = _loss(setting, net, painter_of(setting, net), sampler.transformer)
         if not math.isclose(found, expected, rel_tol=LOSS_TOLERANCE):
             faults.append(f"its flow loss is {found:.5g} here, {EVALUATION} tells of {expected:.5g}")
     return faults
-
-
-def _painter(setting: Setting, net: Inherited) -> Painter:
-    return Painter(net.captions, setting.codec, setting.options.data.size_px, setting.precision())
 
 
 def _noise_seed(setting: Setting) -> int:

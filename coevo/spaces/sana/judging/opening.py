@@ -38,10 +38,15 @@ def load_verifier(setting: Setting, path: Path) -> LearnedVerifier:
 def studio_around(setting: Setting, net: Inherited, verifier: LearnedVerifier, seed: int) -> Studio:
     """From weights at hand; everything in it belongs to the search, nothing to an export."""
     options, training = setting.options, setting.options.training
-    painter = Painter(net.captions, setting.codec, options.data.size_px, setting.precision())
+    painter = painter_of(setting, net)
     noise = seed_of(options.judging.seed, "search")
     losses = Losses(net, painter, setting.scenes("search"), draws=options.judging.loss_draws, seed=noise)
     prompts = setting.suites.search
     judging = Judging(painter, prompts, verifier.score, rounds=options.judging.rounds, seed=noise)
     recipe = recovery_recipe(setting.recipe(seed), training.recovery_steps, training.recovery_rate, seed)
     return Studio(net, painter, setting.scenes("train"), losses, judging, recipe, training.batch)
+
+
+def painter_of(setting: Setting, net: Inherited) -> Painter:
+    """Who draws with the net's encoder."""
+    return Painter(net.captions, setting.codec, setting.options.data.size_px, setting.precision())

@@ -13,10 +13,13 @@ from coevo.spaces.sana.judging.painter import Painter
 from coevo.spaces.sana.judging.weights import Inherited
 from coevo.spaces.sana.model.transformer import SanaTransformer
 from coevo.spaces.sana.training.batches import Batch
+from coevo.spaces.sana.training.captured import learner_of
 from coevo.spaces.sana.training.held_out import HeldOutLoss
-from coevo.spaces.sana.training.learners import FlowLearner
 from coevo.spaces.sana.training.loop import Curve, train
 from coevo.spaces.sana.training.recipe import Recipe
+
+WORTH_CAPTURING = 32
+"""Updates from which a recovery's operators are launched as one: capturing them takes about five."""
 
 
 class Losses:
@@ -74,7 +77,7 @@ def fine_tune(model: SanaTransformer, scenes: Scenes, painter: Painter, recipe: 
     model.requires_grad_(True)
     null = (painter.null_text, painter.null_mask) if recipe.drop_text else None
     try:
-        return train(FlowLearner(model, recipe, null), batches, recipe)
+        return train(learner_of(model, recipe, null, WORTH_CAPTURING), batches, recipe)
     finally:
         model.eval().requires_grad_(False)
 

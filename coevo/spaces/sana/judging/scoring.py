@@ -94,7 +94,8 @@ class Judging:
 class Responses:
     """What steps, guidance and samples give the whole supernet: the score of each, by (steps, guidance, samples).
 
-    What a design's network inherits says nothing about how it is sampled; until images are drawn, this does.
+    What a design's network inherits says nothing about how it is sampled; until images are drawn, this does. Shares are
+    (right + 1) / (images + 2): where nothing was right yet, losses still rank designs.
     """
 
     scores: Mapping[tuple[int, float, int], float]
@@ -130,5 +131,8 @@ def measure_responses(model: SanaTransformer, bounds: Bounds, judging: Judging, 
     for steps in bounds.steps:
         for guidance in bounds.guidance:
             scores = judging.scores(model, steps, guidance, bounds.samples)
-            found |= {(steps, guidance, n): each.oracle for n, each in zip(bounds.samples, scores, strict=True)}
+            found |= {
+                (steps, guidance, n): (each.oracle * each.images + 1) / (each.images + 2)
+                for n, each in zip(bounds.samples, scores, strict=True)
+            }
     return Responses(found, flow_loss)

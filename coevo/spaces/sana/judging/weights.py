@@ -1,30 +1,38 @@
-"""The weights that designs inherit: the captions' encoder and the supernet over depth, trained as one on scenes."""
+"""The weights that designs inherit: the captions' encoder and the supernet over depth, trained as one on scenes; from
+the start, or grown from a shallower transformer (Sana-1.5, arXiv 2501.18427, section 2.1)."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
+from coevo.spaces.sana.depth.growth import grow
 from coevo.spaces.sana.depth.supernet import DepthSupernet, Subnet, identity_supernet
 from coevo.spaces.sana.design import Bounds, SanaDesign
 from coevo.spaces.sana.judging.material import Scenes
+from coevo.spaces.sana.judging.source import Growth
 from coevo.spaces.sana.model.config import BlockConfig, SanaConfig
 from coevo.spaces.sana.model.transformer import SanaTransformer
 from coevo.spaces.sana.text.attribute import AttributeEncoder
-from coevo.spaces.sana.training.batches import Batch
+from coevo.spaces.sana.training.batches import Batch, Batches
 from coevo.spaces.sana.training.captioned import Captioned
+from coevo.spaces.sana.training.captured import learner_of
+from coevo.spaces.sana.training.held_out import HeldOutLoss
 from coevo.spaces.sana.training.loop import Curve, train
 from coevo.spaces.sana.training.recipe import Recipe
 from coevo.spaces.sana.training.sandwich import Plan, SandwichLearner
 from coevo.supernets.checkpoints import Checkpoints, check_weights, read_tensors, write_tensors
 from coevo.supernets.reproducibility import seed_of
 
-WEIGHTS = "weights.safetensors"
+WEIGHTS, SOURCE = "weights.safetensors", "source"
 Progress = Callable[[float, float, str], None]
+LOOKS = 8
+"""Looks at the held-out loss in a training."""
 
 
 class Inherited(Captioned):
@@ -87,7 +95,9 @@ def subnet_of(design: SanaDesign, bounds: Bounds) -> Subnet:
     )
 
 
-def identity_of(net: Inherited, scenes: Scenes, recipe: Recipe, plan: Plan, batch: int) -> dict[str, Any]:
+def identity_of(
+    net: Inherited, scenes: Scenes, recipe: Recipe, plan: Plan, batch: int, growth: Growth | None = None
+) -> dict[str, Any]:  # fmt: skip
     """What the weights follow from, plain JSON."""
     return {
         "space": net.bounds.id,
@@ -95,30 +105,94 @@ def identity_of(net: Inherited, scenes: Scenes, recipe: Recipe, plan: Plan, batc
         "encoder_layers": len(net.captions.layers),
         "recipe": recipe.to_json(),
         "plan": asdict(plan),
+        "growth": None if growth is None else asdict(growth),
         "batch": batch,
         "data": scenes.source,
     }
 
 
+@dataclass
+class Trained:
+    """What a training of the weights wrote down; the held-out losses are in the curves' validations.
+
+    Attributes:
+        whole: of the supernet, of whose subnets the largest is looked at.
+        source: of the shallower transformer that it grew from; None where there was none.
+    """
+
+    whole: Curve
+    source: Curve | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"source": None if self.source is None else self.source.to_json(), "whole": self.whole.to_json()}
+
+
 def train_weights(
-    net: Inherited, scenes: Scenes, recipe: Recipe, plan: Plan, *, batch: int, folder: Path | None = None,
-    checkpoint_every: int = 200, progress: Progress = lambda *_: None,
-) -> Curve:  # fmt: skip
+    net: Inherited, scenes: Scenes, recipe: Recipe, plan: Plan, *, batch: int, growth: Growth | None = None,
+    held_out: Scenes | None = None, folder: Path | None = None, checkpoint_every: int = 200,
+    progress: Progress = lambda *_: None,
+) -> Trained:  # fmt: skip
     """Trains the net in place, first the whole of it, then its subnets; in a folder it goes on where it was stopped.
 
+    Args:
+        growth: of a shallower transformer that is trained before, with an encoder of its own, and grown by partial
+            preservation; None begins with blocks that are the identity.
+        held_out: scenes whose flow loss is looked at `LOOKS` times in each training; None looks at none.
+
     Raises:
-        InputError: the folder holds another training.
+        InputError: the folder holds another training; a source that is deeper than the net.
         NonFiniteLoss: training did not survive.
     """
 
     def batches(step: int) -> Batch:
         return scenes.batch(scenes.rows_of(step, batch, recipe.seed))
 
+    identity, source = identity_of(net, scenes, recipe, plan, batch, growth), None
+    if growth is not None:
+        home = None if folder is None else Checkpoints(folder / SOURCE, identity)
+        source = _grow_into(net, batches, recipe, growth, held_out, home, checkpoint_every, progress)
     learner = SandwichLearner(net.supernet, recipe, plan, null_text=net.null_tokens(), net=net)
-    kept = None if folder is None else Checkpoints(folder, identity_of(net, scenes, recipe, plan, batch))
-    curve = train(learner, batches, recipe, kept, checkpoint_every=checkpoint_every, progress=progress)
+    kept = None if folder is None else Checkpoints(folder, identity)
+    curve = train(
+        learner, batches, recipe, kept, checkpoint_every=checkpoint_every, progress=progress,
+        **_looks(net, held_out, recipe),
+    )  # fmt: skip
     net.eval().requires_grad_(False)
+    return Trained(curve, source)
+
+
+def _grow_into(
+    net: Inherited, batches: Batches, recipe: Recipe, growth: Growth, held_out: Scenes | None,
+    kept: Checkpoints | None, checkpoint_every: int, progress: Progress,
+) -> Curve:  # fmt: skip
+    """Trains the source and puts what it grows to, and its encoder, into the net."""
+    growth.check(net.config.depth)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(recipe.seed, SOURCE))
+        encoder = AttributeEncoder(net.captions.channels, len(net.captions.layers), heads=net.captions.heads)
+        source = Captioned(SanaTransformer(net.config.with_depth(growth.depth)), encoder).to(net.device)
+    warmup = min(recipe.warmup_steps, growth.steps)
+    own = dataclasses.replace(recipe, steps=growth.steps, warmup_steps=warmup, final_share=1.0)
+    curve = train(
+        learner_of(source, own, net.null_tokens()), batches, own, kept, checkpoint_every=checkpoint_every,
+        progress=lambda done, total, text: progress(done, total, f"source of {growth.depth} blocks: {text}"),
+        **_looks(source, held_out, own),
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(seed_of(recipe.seed, "growth"))
+    grown = grow(source.transformer, net.config.depth, drop_last=growth.drop_last, generator=generator)
+    net.supernet.transformer.load_state_dict(grown.state_dict())
+    net.encoder.load_state_dict(encoder.state_dict())
     return curve
+
+
+def _looks(net: Captioned, held_out: Scenes | None, recipe: Recipe) -> dict[str, Any]:
+    """Arguments of `train`."""
+    if held_out is None:
+        return {}
+    loss = HeldOutLoss(held_out.all(), precision=recipe.precision, seed=seed_of(0, "looks"))
+    every = max(1, recipe.steps // LOOKS)
+    called = cast(SanaTransformer, net)  # as one is
+    return {"validate": lambda: loss(called), "validate_at": sorted({*range(0, recipe.steps, every), recipe.steps})}
 
 
 def save_weights(net: Inherited, path: Path) -> None:

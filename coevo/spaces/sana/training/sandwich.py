@@ -7,6 +7,7 @@ and times.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from coevo.spaces.sana.depth.supernet import DepthSupernet, Subnet
 from coevo.spaces.sana.flow.objective import draw_times, noisy_latents
 from coevo.spaces.sana.flow.schedule import TIMESTEPS
 from coevo.spaces.sana.training.batches import Batch
+from coevo.spaces.sana.training.captured import CapturedFlowLearner, learner_of
 from coevo.spaces.sana.training.learners import FlowLearner, autocast, generator_of, scaled
 from coevo.spaces.sana.training.recipe import Recipe
 from coevo.supernets.elastic import learn_together, sandwich
@@ -47,6 +49,8 @@ class Plan:
 class SandwichLearner(FlowLearner):
     """The gradients of an update, of all its subnets; which they are follows from (seed, step).
 
+    While the largest trains alone its operators are launched together where the device can (`training.captured`).
+
     Args:
         supernet: on its device, before it is wrapped.
         recipe, null_text: as of a `FlowLearner`.
@@ -68,6 +72,8 @@ class SandwichLearner(FlowLearner):
         super().__init__(supernet if net is None else net, recipe, null_text)
         self.supernet, self.plan, self.prior = supernet, plan or Plan(), prior
         self._first_sandwich = int(self.plan.whole * recipe.steps)
+        alone = learner_of(self.net, dataclasses.replace(recipe, steps=self._first_sandwich), null_text)
+        self._captured = alone if isinstance(alone, CapturedFlowLearner) else None
 
     def begin(self, step: int, optimizer: torch.optim.Optimizer) -> None:
         """Sorts hidden channels before the first sandwich."""
@@ -84,6 +90,10 @@ class SandwichLearner(FlowLearner):
         return sandwich(supernet.largest, smallest, self.plan.between, lambda: supernet.draw(rng, self.prior))
 
     def __call__(self, batch: Batch, step: int) -> Tensor:
+        if self._captured is not None and step < self._first_sandwich:
+            self.supernet.set_design(self.supernet.largest)
+            return self._captured(batch, step)
+        self._captured = None  # with the memory that its graph holds
         self.net.zero_grad(set_to_none=True)
         generator = generator_of(self.recipe, step, self.device)
         batch = self.dropped(batch, generator)

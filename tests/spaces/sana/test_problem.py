@@ -31,8 +31,8 @@ PIPELINE = Path(__file__).parents[3] / "experiments" / "sana" / "pipeline.toml"
 SMALL: dict[str, Any] = {
     "model": {"width": 32, "depth": 4, "patch_size": 8, "cross_heads": 1, "caption_channels": 16, "encoder_layers": 1},
     "data": {"train_scenes": 32, "search_scenes": 6, "validation_scenes": 6},
-    "training": {"source_depth": 2, "source_steps": 3, "steps": 4, "batch": 4, "recovery_steps": 1, "fine_tune_steps": 1, "checkpoint_every": 2,
-                 "between": 1},
+    "training": {"source_depth": 2, "source_steps": 3, "steps": 4, "batch": 4, "recovery_steps": 1,
+                 "fine_tune_steps": 1, "checkpoint_every": 2, "between": 1},
     "judging": {"prompts_per_category": 1, "rounds": 1, "export_rounds": 1, "loss_draws": 1, "verifier_steps": 1,
                 "verifier_width": 16, "verifier_batch": 4},
     "steps": (2, 3), "guidance": (1.0, 2.0), "samples": (1, 2), "least_depth": 1, "most_runs": 2,
@@ -158,6 +158,10 @@ def test_the_whole_pipeline_by_one_file(table_path, tmp_path, monkeypatch) -> No
     names = {each.name for each in out.iterdir()}
     assert names >= {"sana.json", "transformer", "text", "evaluation.json", "drawing.svg", "samples.png", "design.json"}
     assert verify_export(out).ok
+    page = (Path("run") / "report" / "index.html").read_text(encoding="utf-8")
+    for picture in ("samples", "growth", "pruning"):
+        assert f'alt="{picture}" src="data:image/png;base64,' in page
+    assert "drawing of design" in page and "data:image/svg+xml;base64," in page
     made = problem(**SMALL)
     sampler = coevo.load(out)
     design = made.space.build(Design.from_json(json.loads((out / "design.json").read_text())))

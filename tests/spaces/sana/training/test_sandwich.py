@@ -24,6 +24,7 @@ from coevo.spaces.sana.training import (
     SandwichLearner,
     train,
 )
+from coevo.spaces.sana.training.captured import CapturedFlowLearner
 from coevo.spaces.sana.training.learners import generator_of
 from coevo.supernets.checkpoints import Checkpoints
 from tests.spaces.sana.small import TEXT_COLUMNS, batch, transformer
@@ -148,3 +149,18 @@ def test_bad_plans():
     for wrong in ({"whole": 1.5}, {"between": -1}, {"velocity": 2.0}):
         with pytest.raises(ConfigError, match="a plan has"):
             Plan(**wrong)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_the_largest_alone_is_captured_and_then_let_go() -> None:
+    how, plan, weights = Recipe(402, 1e-3), Plan(whole=200 / 402, between=0), []
+    for captured in (True, False):
+        net = supernet().cuda()
+        learner = SandwichLearner(net, how, plan)
+        assert isinstance(learner._captured, CapturedFlowLearner)
+        if not captured:
+            learner._captured = None
+        train(learner, Drawn(DATA.to("cuda"), 8), how, stop_after=201)
+        assert learner._captured is None and net.design == net.largest
+        weights.append(torch.cat([each.detach().flatten() for each in net.parameters()]))
+    assert (weights[0] - weights[1]).norm() < 1e-2 * weights[0].norm()
